@@ -1,0 +1,63 @@
+package lifecycle
+
+import (
+	"slices"
+	"time"
+)
+
+// Evaluate says what the timers of r call for by now: everything that is due, in the order in which it fell due, until
+// nothing more is; and the timer that comes next. An instant is due when due <= now.
+//
+// A worker that comes late gets the same changes with the same effective instants as one that looked every minute: a
+// relationship that extends itself and was forgotten for 400 days is extended three times. Evaluating the result again at
+// the same instant finds nothing.
+//
+// Only the rules named in only fire, all where none is named; a due timer of another rule stops the record there.
+func Evaluate(r Record, p *Policy, now time.Time, only ...RuleName) Decision {
+	d := Decision{Record: r, Recorded: now}
+	d.settle(p, only)
+	return d
+}
+
+// settle fires what is due at d.Recorded, and sets d.Next to what is not.
+func (d *Decision) settle(p *Policy, only []RuleName) {
+	for {
+		rule, due := firstDue(&d.Record, p, d.Recorded)
+		if rule == nil {
+			d.Next = Timer{}
+			return
+		}
+		if due.After(d.Recorded) || (len(only) > 0 && !slices.Contains(only, rule.Name)) {
+			d.Next = Timer{Rule: rule.Name, At: due}
+			return
+		}
+		rule.Fire(d, p, due)
+	}
+}
+
+// firstDue is the rule that falls due first, and when; nil where none ever does. A rule whose better is due too stays silent.
+func firstDue(r *Record, p *Policy, now time.Time) (first *Rule, at time.Time) {
+	for i := range Rules {
+		rule := &Rules[i]
+		due := rule.Due(r, p)
+		if due.IsZero() || (first != nil && !due.Before(at)) {
+			continue
+		}
+		if rule.YieldsTo != "" && isDue(ruleNamed(rule.YieldsTo).Due(r, p), now) {
+			continue
+		}
+		first, at = rule, due
+	}
+	return first, at
+}
+
+func isDue(due, now time.Time) bool { return !due.IsZero() && !due.After(now) }
+
+// dueAfter is the instant p after from; never where there is no instant to count from, or no period: a zero period in the
+// policy switches its rule off.
+func dueAfter(from time.Time, p Period) time.Time {
+	if from.IsZero() || p.IsZero() {
+		return time.Time{}
+	}
+	return p.After(from)
+}

@@ -1,0 +1,77 @@
+package lifecycle
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// An Incoming is a record read from a file.
+type Incoming struct {
+	Record
+	Digest string // of the text that it was read from: the same text twice is taken once
+}
+
+// A Taken says what became of an incoming record.
+type Taken string
+
+// What can become of it.
+const (
+	TakenNew     Taken = "created"
+	TakenChanged Taken = "updated"
+	TakenBefore  Taken = "unchanged"
+	TakenNot     Taken = "refused"
+)
+
+// An Intake is the answer to an incoming record: what became of it and, where it was refused, why.
+type Intake struct {
+	Taken Taken
+	Fault *Fault
+}
+
+// Receive decides on an incoming record, stored being the one with the same id, or nil. It mirrors what the file says and
+// fires no timer: an export from elsewhere may know of an extension or an end that this database has not heard of. The
+// one thing that a file cannot do is to bring an ended relationship back.
+func Receive(stored *Stored, sameDigest bool, in Record, p *Policy, now time.Time) (Decided, Intake) {
+	if stored == nil {
+		d := Decision{Record: in, Recorded: now}
+		d.received(EventImported, "", p)
+		return Decided{Decision: d}, Intake{Taken: TakenNew}
+	}
+	was := &stored.Record
+	if was.Status.Ended() && !in.Status.Ended() {
+		return Decided{}, Intake{TakenNot, &Fault{"status", string(in.Status), fmt.Sprintf(
+			"the relationship %s on %s, and nothing brings an ended one back; import it under a new id if it is a new one", was.Status, FormatInstant(was.End))}}
+	}
+	in.Version = was.Version
+	in.WarnAfter = was.WarnAfter
+	if !was.NameReleased.IsZero() {
+		in.NameReleased = was.NameReleased
+	}
+	if sameDigest || sameContent(was, &in) {
+		return Decided{}, Intake{Taken: TakenBefore}
+	}
+	if in.Status != was.Status || !in.End.Equal(was.End) || in.Extends() != was.Extends() {
+		in.WarnAfter = now // the end has become known just now
+	}
+	d := Decision{Record: in, Recorded: now}
+	d.received(EventUpdated, was.Status, p)
+	return Decided{Key: stored.Key, Version: was.Version, Decision: d}, Intake{Taken: TakenChanged}
+}
+
+// received writes the arrival down and sets the next timer, without firing it.
+func (d *Decision) received(event EventType, from Status, p *Policy) {
+	r := &d.Record
+	r.Version++
+	d.Changes = append(d.Changes, Change{Version: r.Version, Type: event, Effective: d.Recorded, From: from, To: r.Status,
+		End: r.End, Actor: Import})
+	if rule, due := firstDue(r, p, d.Recorded); rule != nil {
+		d.Next = Timer{Rule: rule.Name, At: due}
+	}
+}
+
+func sameContent(a, b *Record) bool {
+	return a.DisplayName == b.DisplayName && a.Partner == b.Partner && a.Duration == b.Duration && a.AutoExtend == b.AutoExtend &&
+		a.Status == b.Status && a.Customer == b.Customer && slices.Equal(a.Roles, b.Roles) && a.Created.Equal(b.Created) &&
+		a.Modified.Equal(b.Modified) && a.Locked.Equal(b.Locked) && a.Activated.Equal(b.Activated) && a.End.Equal(b.End)
+}

@@ -1,0 +1,98 @@
+package lifecycle
+
+import "slices"
+
+// A Status is where a relationship stands, in the words of Microsoft Graph (delegatedAdminRelationshipStatus).
+type Status string
+
+// The statuses, in the order of a life. Expiring means that the end has passed and access is being taken away; it does not
+// mean "ends soon".
+const (
+	Created              Status = "created"
+	ApprovalPending      Status = "approvalPending"
+	Approved             Status = "approved"
+	Activating           Status = "activating"
+	Active               Status = "active"
+	Expiring             Status = "expiring"
+	Expired              Status = "expired"
+	TerminationRequested Status = "terminationRequested"
+	Terminating          Status = "terminating"
+	Terminated           Status = "terminated"
+)
+
+// Statuses lists them all.
+var Statuses = []Status{Created, ApprovalPending, Approved, Activating, Active, Expiring, Expired,
+	TerminationRequested, Terminating, Terminated}
+
+// Known says whether s is one of [Statuses].
+func (s Status) Known() bool { return slices.Contains(Statuses, s) }
+
+// Ended says whether the relationship is over: there is no way back from here.
+func (s Status) Ended() bool { return s == Expired || s == Terminated }
+
+// Locked says whether the content is frozen: what was asked for can no longer be edited.
+func (s Status) Locked() bool { return s != Created }
+
+// An Actor is who made a change.
+type Actor string
+
+// Who moves a relationship.
+const (
+	Partner  Actor = "partner"  // an Admin agent of the partner
+	Customer Actor = "customer" // a Global administrator of the customer
+	System   Actor = "system"   // a timer
+	Import   Actor = "import"   // records read from a file
+)
+
+// A Reason says in a word why something happened or did not.
+type Reason string
+
+// Why a relationship ended.
+const (
+	RequestLapsed Reason = "requestLapsed" // nobody approved it in time
+	Rejected      Reason = "rejected"      // the customer said no
+	TermEnded     Reason = "termEnded"     // the agreed time is over
+)
+
+// A Transition is one lawful way from a status to another, or to itself where only the content changes. Either a timer
+// takes it (Rule) or a person asks for it (Action).
+type Transition struct {
+	From   Status
+	Via    []Status // passed through on the way, at once; events name From and To
+	To     Status
+	Rule   RuleName
+	Action ActionKind
+	By     []Actor
+	Event  EventType
+	Reason Reason
+}
+
+// Transitions is the whole status machine. What is not in this table cannot happen; nothing in it leads out of expired or
+// terminated. Source: docs/domain.md, section 2.
+var Transitions = []Transition{
+	{From: Created, To: ApprovalPending, Action: LockForApproval, By: []Actor{Partner}, Event: EventLocked},
+	{From: Created, To: Created, Action: SetAutoExtend, By: []Actor{Partner}, Event: EventAutoExtendChanged},
+	{From: Created, To: Created, Action: RemoveGlobalAdministrator, By: []Actor{Partner}, Event: EventGlobalAdministratorRemoved},
+
+	{From: ApprovalPending, Via: []Status{Approved, Activating}, To: Active, Action: Approve, By: []Actor{Customer}, Event: EventApproved},
+	{From: ApprovalPending, To: Terminated, Action: Reject, By: []Actor{Customer}, Event: EventRejected, Reason: Rejected},
+	{From: ApprovalPending, To: Expired, Rule: ExpirePending, By: []Actor{System}, Event: EventLapsed, Reason: RequestLapsed},
+
+	{From: Active, To: Active, Action: SetAutoExtend, By: []Actor{Partner, Customer}, Event: EventAutoExtendChanged},
+	{From: Active, To: Active, Action: RemoveGlobalAdministrator, By: []Actor{Partner}, Event: EventGlobalAdministratorRemoved},
+	{From: Active, To: Active, Rule: AutoExtend, By: []Actor{System}, Event: EventExtended},
+	{From: Active, Via: []Status{Expiring}, To: Expired, Rule: EndTerm, By: []Actor{System}, Event: EventTermEnded, Reason: TermEnded},
+	{From: Active, Via: []Status{TerminationRequested, Terminating}, To: Terminated, Action: Terminate, By: []Actor{Partner, Customer}, Event: EventTerminated},
+
+	{From: Expired, To: Expired, Rule: ReleaseName, By: []Actor{System}, Event: EventNameReleased},
+	{From: Terminated, To: Terminated, Rule: ReleaseName, By: []Actor{System}, Event: EventNameReleased},
+}
+
+func transition(found func(t *Transition) bool) *Transition {
+	for i := range Transitions {
+		if found(&Transitions[i]) {
+			return &Transitions[i]
+		}
+	}
+	return nil
+}

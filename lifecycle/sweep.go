@@ -1,0 +1,178 @@
+package lifecycle
+
+import (
+	"errors"
+	"strconv"
+	"time"
+)
+
+// A Stored is a record as a database holds it: with its compact key, by which everything else there refers to it.
+type Stored struct {
+	Key int64
+	Record
+}
+
+// A Decided is a decision and the record that it was made about.
+type Decided struct {
+	Key     int64
+	Version int64 // that the record had, and must still have when the decision is written
+	Decision
+}
+
+// A SweepState says how far a sweep has come.
+type SweepState string
+
+// The states of a sweep.
+const (
+	SweepRunning   SweepState = "running"
+	SweepDone      SweepState = "done"
+	SweepCancelled SweepState = "cancelled"
+)
+
+// A Trigger says what opened a sweep.
+type Trigger string
+
+// What opens a sweep.
+const (
+	TriggerSchedule Trigger = "schedule" // a tick of its rule's schedule
+	TriggerCatchUp  Trigger = "catch-up" // ticks were missed while nothing ran
+	TriggerRequest  Trigger = "request"  // somebody asked, over HTTP or on the command line
+	TriggerClock    Trigger = "clock"    // a sandbox's test clock was moved
+)
+
+// A Sweep is one look at every record that is due, cut into chunks so that many workers can share it.
+type Sweep struct {
+	ID      int64
+	Rules   []RuleName // the rules that it fires; empty: all
+	DryRun  bool       // look and count, change nothing
+	Trigger Trigger
+	AsOf    time.Time // what was due by this instant is looked at
+	State   SweepState
+	Cut     bool // every chunk is known: the totals are final
+
+	OpenedAt   time.Time
+	FinishedAt time.Time // zero while running
+
+	Tally
+	Chunks, ChunksDone int
+}
+
+// A Tally counts what became of the records that a sweep, or a part of it, found due.
+type Tally struct {
+	Found    int64         // due, when they were looked for
+	Changed  int64         // changed, or would be in a dry run
+	Skipped  int64         // somebody else had changed them in between, or there was nothing left to do
+	Failed   int64         // could not be evaluated or written; each is listed as a Failure
+	Notices  int64         // to be sent
+	Lateness time.Duration // the greatest distance between when a change took effect and when it was recorded
+}
+
+// Add counts other in.
+func (t *Tally) Add(other Tally) {
+	t.Found += other.Found
+	t.Changed += other.Changed
+	t.Skipped += other.Skipped
+	t.Failed += other.Failed
+	t.Notices += other.Notices
+	t.Lateness = max(t.Lateness, other.Lateness)
+}
+
+// Lateness is the greatest distance between a change's effective instant and when d recorded it.
+func (d *Decision) Lateness() time.Duration {
+	var most time.Duration
+	for i := range d.Changes {
+		most = max(most, d.Recorded.Sub(d.Changes[i].Effective))
+	}
+	return most
+}
+
+// A Failure is a record that a sweep could not change, and why. Its timer stays due, so the next sweep tries again.
+type Failure struct {
+	Sweep          int64
+	RelationshipID string
+	Key            int64
+	Reason         string
+	At             time.Time
+}
+
+// A SweepRequest asks for a sweep.
+type SweepRequest struct {
+	Rules    []RuleName // empty: all
+	DryRun   bool
+	Trigger  Trigger
+	AsOf     time.Time
+	OpenedAt time.Time
+
+	// Tick, where it is not zero, is the nominal instant of a schedule. Each rule's tick at one instant opens a sweep once,
+	// however many schedulers see it.
+	Tick time.Time
+
+	// IdempotencyKey, where it is not empty, makes asking twice asking once: the same key answers with the same sweep.
+	IdempotencyKey string
+}
+
+// Covers says whether a running sweep does what is asked for already, so that asking again may join it.
+func (s *Sweep) Covers(rules []RuleName) bool {
+	if len(s.Rules) == 0 {
+		return true
+	}
+	have := map[RuleName]bool{}
+	for _, r := range s.Rules {
+		have[r] = true
+	}
+	for _, r := range rules {
+		if !have[r] {
+			return false
+		}
+	}
+	return len(rules) > 0
+}
+
+// Opened says how a request for a sweep was answered.
+type Opened string
+
+// The answers.
+const (
+	OpenedNew    Opened = "opened"     // a sweep of its own
+	OpenedJoined Opened = "joined"     // one that is running does the same already
+	OpenedBefore Opened = "repeated"   // the idempotency key was used before, for the same request
+	OpenedLost   Opened = "lostToTick" // another scheduler has taken this tick; there is nothing to do
+)
+
+// What storage may answer, for [errors.Is].
+var (
+	ErrNotFound     = errors.New("not found")
+	ErrKeyReused    = errors.New("idempotency key was used for another request")
+	ErrNotRunning   = errors.New("the sweep is not running any more")
+	ErrNameTaken    = errors.New("display name is taken")
+	ErrStaleVersion = errors.New("the record has changed in between")
+
+	// ErrRefusedByDatabase is what writing fails with where the fault lies in what was written (a constraint, a value out of
+	// range) and not in the connection, the disk or another transaction: trying again will not mend it.
+	ErrRefusedByDatabase = errors.New("refused by the database")
+)
+
+// A Position is a place in the order in which records fall due: by instant, and within one by key.
+type Position struct {
+	At  time.Time
+	Key int64
+}
+
+// A ChunkRef names a chunk: the n-th of a sweep. Claim counts how often it has been taken up, so that a task that was
+// rung for an earlier claim is told apart.
+type ChunkRef struct {
+	Sweep int64 `json:"sweep"`
+	N     int   `json:"n"`
+	Claim int   `json:"claim"`
+}
+
+func (c ChunkRef) String() string {
+	return strconv.FormatInt(c.Sweep, 10) + "-" + strconv.Itoa(c.N) + "-" + strconv.Itoa(c.Claim)
+}
+
+// A Chunk is a part of a sweep: the records due after one position, up to and including another.
+type Chunk struct {
+	ChunkRef
+	After, UpTo Position
+	Attempts    int // that ended in an error
+}

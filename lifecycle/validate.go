@@ -1,0 +1,162 @@
+package lifecycle
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A Fault is one thing that is wrong with a record, in its wire name.
+type Fault struct {
+	Field  string // e.g. "endDateTime"
+	Value  string // as it was given; empty where it is missing
+	Reason string // what is wrong and what to do about it
+}
+
+func (f Fault) Error() string {
+	if f.Value == "" {
+		return fmt.Sprintf("%s: %s", f.Field, f.Reason)
+	}
+	return fmt.Sprintf("%s %q: %s", f.Field, shorten(f.Value), f.Reason)
+}
+
+// shorten keeps a hostile value from filling the screen.
+func shorten(s string) string {
+	const longest = 80
+	if utf8.RuneCountInString(s) <= longest {
+		return s
+	}
+	return string([]rune(s)[:longest]) + "…"
+}
+
+// Validate finds every fault of a record at once, as policy p and the contract see it. Source: docs/domain.md, section 1.
+func (r *Record) Validate(p *Policy) []Fault {
+	var faults []Fault
+	fault := func(field, value, format string, args ...any) {
+		faults = append(faults, Fault{field, value, fmt.Sprintf(format, args...)})
+	}
+	if why := badID(r.ID); why != "" {
+		fault("id", r.ID, "%s", why)
+	}
+	if why := badName(r.DisplayName); why != "" {
+		fault("displayName", r.DisplayName, "%s", why)
+	}
+	if !IsGUID(r.Partner) {
+		fault("partner.tenantId", r.Partner, "is not a GUID; name the partner's tenant")
+	}
+	if c := r.Customer.TenantID; c != "" && !IsGUID(c) {
+		fault("customer.tenantId", c, "is not a GUID")
+	}
+	for i, role := range r.Roles {
+		if !IsGUID(role) {
+			fault(fmt.Sprintf("accessDetails.unifiedRoles[%d].roleDefinitionId", i), role, "is not a GUID")
+		}
+	}
+	if err := p.AllowsDuration(r.Duration); err != nil {
+		fault("duration", r.Duration.String(), "%v", err)
+	}
+	if !r.Status.Known() {
+		fault("status", string(r.Status), "is not a status of a relationship; it is one of %s", joinStatuses())
+		return faults
+	}
+	return append(faults, r.instantFaults()...)
+}
+
+// instantFaults checks the instants against the status and against each other.
+func (r *Record) instantFaults() []Fault {
+	var faults []Fault
+	fault := func(field string, at time.Time, format string, args ...any) {
+		f := Fault{Field: field, Reason: fmt.Sprintf(format, args...)}
+		if !at.IsZero() {
+			f.Value = FormatInstant(at)
+		}
+		faults = append(faults, f)
+	}
+	switch {
+	case r.Status == Created || r.Status == ApprovalPending:
+		if !r.End.IsZero() {
+			fault("endDateTime", r.End, "must be null before activation")
+		}
+		if !r.Activated.IsZero() {
+			fault("activatedDateTime", r.Activated, "must be null while the status is %s", r.Status)
+		}
+	case r.End.IsZero() && r.Status == Active:
+		fault("endDateTime", r.End, "is missing: an active relationship ends at some instant")
+	case r.End.IsZero() && r.Status.Ended():
+		fault("endDateTime", r.End, "is missing: name the instant at which it ended")
+	}
+	if !r.End.IsZero() && !r.Activated.IsZero() && r.End.Before(r.Activated) {
+		fault("endDateTime", r.End, "lies before activatedDateTime, %s", FormatInstant(r.Activated))
+	}
+	if r.Status == ApprovalPending && r.Locked.IsZero() {
+		fault("lockedDateTime", r.Locked, "is missing: the time for approval runs from it")
+	}
+	return faults
+}
+
+func joinStatuses() string {
+	names := make([]string, len(Statuses))
+	for i, s := range Statuses {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
+}
+
+// maxIDLength is the length of a Graph id: two GUIDs and a "-".
+const maxIDLength = 73
+
+// idCharacters may stand in an id: those of a Graph id and, for files made by hand, what else goes into a URL unharmed.
+const idCharacters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_."
+
+func badID(id string) string {
+	switch {
+	case id == "":
+		return "is missing"
+	case len(id) > maxIDLength:
+		return fmt.Sprintf("is longer than the %d characters of a Graph id", maxIDLength)
+	}
+	for _, c := range id {
+		if !strings.ContainsRune(idCharacters, c) {
+			return "may hold letters, digits and - _ . only; a Graph id is two GUIDs joined by -"
+		}
+	}
+	return ""
+}
+
+func badName(name string) string {
+	const longest = 50
+	switch n := utf8.RuneCountInString(name); {
+	case strings.TrimSpace(name) == "":
+		return "is empty; a name has 1 to 50 characters"
+	case !utf8.ValidString(name):
+		return "is not valid UTF-8"
+	case n > longest:
+		return fmt.Sprintf("has %d characters; at most %d are allowed", n, longest)
+	}
+	for _, c := range name {
+		if unicode.IsControl(c) || c == '\u2028' || c == '\u2029' {
+			return fmt.Sprintf("contains the control character %U; take it out", c)
+		}
+	}
+	return ""
+}
+
+// IsGUID says whether s is written as a GUID: 8-4-4-4-12 hexadecimal digits.
+func IsGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return false
+			}
+		case (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F'):
+			return false
+		}
+	}
+	return true
+}
