@@ -1,0 +1,103 @@
+# Everything there is to do with the source. `make` alone lists it.
+
+# Both are set by their `?=` only if the environment or the command line has not.
+FUZZTIME ?= 30s
+TEST_TIMEOUT ?= 15m
+
+# The version is stamped by us, from git where there is git, so the Go tool's own stamping (which fails in some checkouts)
+# stays off.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOBUILD := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+
+# Tools are built from source at these versions and kept beside the source, so nobody's own are touched.
+GOLANGCI_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.8.0
+TOOLS := $(CURDIR)/.bin
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
+
+.DEFAULT_GOAL := help
+
+##@ Try it
+
+.PHONY: demo
+demo: ## Two years of partners' rights in a minute, on nothing but this machine
+	go run ./cmd/tenure demo
+
+.PHONY: run
+run: ## Serve everything from one process, with the embedded database and queue
+	go run ./cmd/tenure serve
+
+.PHONY: build
+build: ## Build ./bin/tenure, statically linked
+	$(GOBUILD) -o bin/tenure ./cmd/tenure
+
+##@ Change it
+
+.PHONY: test
+test: test-deps ## Run all tests under the race detector, against real PostgreSQL and Redis (installs them on Debian)
+	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: test-short
+test-short: ## Run the tests that `-short` leaves, without the race detector: seconds, for while you type
+	go test -short -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: test-deps
+test-deps:
+	@scripts/test-deps
+
+.PHONY: lint
+lint: $(GOLANGCI) ## Check formatting and run the linters of .golangci.yml
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt'ed; run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(GOLANGCI) run ./...
+
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## Look for known vulnerabilities in what we depend on and call
+	@scripts/vulncheck $(GOVULNCHECK)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every Fuzz* target for FUZZTIME (30s) each
+	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: golden
+golden: ## Rewrite the golden files; read the diff afterwards
+	@scripts/golden
+
+.PHONY: bench
+bench: ## Measure the rules
+	go test -run '^$$' -bench . ./lifecycle/...
+
+##@ Operate it
+
+.PHONY: secrets
+secrets: secrets/db_password.txt ## Make the random secrets that docker-compose.yml mounts; keeps those that exist
+
+# The directory keeps other users of this machine out. The files in it are readable, because a container sees them with
+# the owner and mode they have here, and tenure in its container is neither you nor root.
+secrets/%.txt:
+	@mkdir -p -m 700 secrets
+	@umask 022; { openssl rand -hex 24 2>/dev/null || head -c 24 /dev/urandom | od -An -vtx1 | tr -d ' \n'; } | tr -d '\n' >$@.new
+	@test -s $@.new && mv $@.new $@
+	@echo "made $@"
+
+.PHONY: clean
+clean: ## Remove what was built, tools included; secrets and databases stay
+	rm -rf bin .bin
+	go clean -testcache
+
+$(GOLANGCI):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(TOOLS)/golangci-lint $@
+
+$(GOVULNCHECK):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	@mv $(TOOLS)/govulncheck $@
+
+.PHONY: help
+help:
+	@awk 'BEGIN { FS = ":.*## "; print "usage: make TARGET" } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
