@@ -43,8 +43,11 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string {
-	allowed := "nothing can be done with it any more"
-	if len(r.Allowed) > 0 {
+	allowed := fmt.Sprintf("the %s can do nothing with it now", r.Action.By)
+	switch {
+	case r.Status.Ended():
+		allowed = "nothing can be done with it any more"
+	case len(r.Allowed) > 0:
 		names := make([]string, len(r.Allowed))
 		for i, a := range r.Allowed {
 			names[i] = string(a)

@@ -61,3 +61,12 @@ func dueAfter(from time.Time, p Period) time.Time {
 	}
 	return p.After(from)
 }
+
+// NextTimer is what the clock will call for next, or has called for already: it does not look at the time.
+func NextTimer(r *Record, p *Policy) Timer {
+	rule, due := firstDue(r, p, time.Time{})
+	if rule == nil {
+		return Timer{}
+	}
+	return Timer{Rule: rule.Name, At: due}
+}

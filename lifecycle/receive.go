@@ -65,9 +65,7 @@ func (d *Decision) received(event EventType, from Status, p *Policy) {
 	r.Version++
 	d.Changes = append(d.Changes, Change{Version: r.Version, Type: event, Effective: d.Recorded, From: from, To: r.Status,
 		End: r.End, Actor: Import})
-	if rule, due := firstDue(r, p, d.Recorded); rule != nil {
-		d.Next = Timer{Rule: rule.Name, At: due}
-	}
+	d.Next = NextTimer(r, p)
 }
 
 func sameContent(a, b *Record) bool {

@@ -1,0 +1,24 @@
+package notify
+
+import (
+	"context"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// Discard accepts every letter and sends none. It is what a simulation tells people through: it also stands in for a whole
+// Notifier, one that does not waste time on writing.
+type Discard struct {
+	domain string
+}
+
+// NewDiscard makes a Discard whose Message-IDs are those that a Notifier of the same domain would give.
+func NewDiscard(domain string) *Discard { return &Discard{domain} }
+
+// Render writes nothing: the message is empty. Only its Message-ID is as it would be.
+func (d *Discard) Render(l lifecycle.Letter) (messageID string, message []byte, err error) {
+	return messageIDOf(&l, d.domain), []byte{}, nil
+}
+
+// Send does nothing, successfully.
+func (*Discard) Send(context.Context, lifecycle.Letter) error { return nil }

@@ -1,0 +1,11 @@
+// Package notify tells people by mail, in their own language, what has happened or is about to happen to a relationship.
+//
+// It goes from notice to message to person. A [Notifier] writes a letter ([Notifier.Render]): always the same bytes for the
+// same letter, so that a second attempt is the same mail and not another one. Then it hands the message to its [Channel], the
+// way on which it leaves.
+//
+// A channel is one file (files.go, discard.go); a language is one file (templates/en.tmpl, templates/ja.tmpl). Adding one
+// touches nothing else. What is said is in those templates, once for each kind and language; the two layouts beside them turn
+// it into plain text and into HTML. Everything that comes from a record passes through clean on its way into a template,
+// and nothing else does.
+package notify
