@@ -1,0 +1,159 @@
+package httpapi
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// A Scope is something that the bearer of a token may do.
+type Scope string
+
+// The scopes. No scope but manage holds another.
+const (
+	ScopeRead   Scope = "read"   // look at sweeps and metrics
+	ScopeSweep  Scope = "sweep"  // start and cancel sweeps
+	ScopeManage Scope = "manage" // all of it
+)
+
+// Scopes lists them all.
+var Scopes = []Scope{ScopeRead, ScopeSweep, ScopeManage}
+
+// open marks a route that needs no permission, from wherever it is asked. It is not the empty scope, so that a route that was
+// forgotten is closed.
+const open Scope = "open"
+
+// localCaller is who asks while there is no token.
+const localCaller = "local"
+
+const tokenPrefix = "tnr_"
+
+// tokenForm is what NewToken makes; anything else needs no looking up.
+var tokenForm = regexp.MustCompile(`^` + tokenPrefix + `[A-Za-z0-9_-]{43}$`)
+
+// NewToken makes a token of 256 random bits, to be shown once and then forgotten, and its hash, to be kept.
+func NewToken() (token string, hash []byte, err error) {
+	var secret [32]byte
+	if _, err := rand.Read(secret[:]); err != nil {
+		return "", nil, fmt.Errorf("making a token: %w", err)
+	}
+	token = tokenPrefix + base64.RawURLEncoding.EncodeToString(secret[:])
+	return token, HashToken(token), nil
+}
+
+// HashToken is what is kept of a token: its SHA-256. With 256 random bits there is nothing to guess, so a slow hash with a
+// salt would protect no better, and would cost every request.
+func HashToken(token string) []byte {
+	hash := sha256.Sum256([]byte(token))
+	return hash[:]
+}
+
+// permit says why the request may not take the route; nil if it may. It asks the store each time, so a token counts from
+// the moment it is made until the moment it is withdrawn.
+func (s *Server) permit(a *answer, r *http.Request, pattern string) *Problem {
+	if err := s.crossOrigin.Check(r); err != nil {
+		return crossSite.problem("A web page of another origin asked for this, and such requests are refused.")
+	}
+	needs := s.needs[pattern]
+	if needs == open {
+		return nil
+	}
+	if values := r.Header.Values("Authorization"); len(values) > 0 {
+		return s.permitBearer(a, r, values, needs)
+	}
+	tokens, err := s.store.AnyTokens(r.Context())
+	if err != nil {
+		return problemOf(fmt.Errorf("finding out whether there is a token: %w", err)).base()
+	}
+	if tokens {
+		p := tokenMissing.problem("Send a token as `Authorization: Bearer %s…`; `tenure token create NAME --scope SCOPE` makes one.", tokenPrefix)
+		p.header("WWW-Authenticate", `Bearer realm="tenure"`)
+		return p
+	}
+	a.caller = localCaller
+	return s.permitLocal(r)
+}
+
+func (s *Server) permitBearer(a *answer, r *http.Request, values []string, needs Scope) *Problem {
+	unknown := func(detail string) *Problem {
+		p := tokenUnknown.problem("%s", detail)
+		p.header("WWW-Authenticate", `Bearer realm="tenure", error="invalid_token"`)
+		return p
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	token = strings.Trim(token, " ")
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || !tokenForm.MatchString(token) {
+		return unknown("The Authorization header does not hold one bearer token, which looks like " + tokenPrefix + " and 43 characters.")
+	}
+	name, scopes, err := s.store.TokenByHash(r.Context(), HashToken(token))
+	if errors.Is(err, lifecycle.ErrNotFound) {
+		return unknown("The token is not known, or not any more.")
+	}
+	if err != nil {
+		return problemOf(fmt.Errorf("looking up a token: %w", err)).base()
+	}
+	a.caller = name
+	if slices.Contains(scopes, string(needs)) || slices.Contains(scopes, string(ScopeManage)) {
+		return nil
+	}
+	p := scopeMissing.problem("This needs the scope %q, and the token %q has %s.", needs, name, listScopes(scopes))
+	p.header("WWW-Authenticate", fmt.Sprintf(`Bearer realm="tenure", error="insufficient_scope", scope=%q`, needs))
+	return p
+}
+
+func listScopes(scopes []string) string {
+	if len(scopes) == 0 {
+		return "none"
+	}
+	return strings.Join(scopes, ", ")
+}
+
+// permitLocal is the rule while there is no token: whoever works on this machine may do everything, and nobody else may do
+// anything, be it through the network, a proxy, or a web page that somebody here looks at.
+func (s *Server) permitLocal(r *http.Request) *Problem {
+	const next = " `tenure token create NAME --scope SCOPE` makes a token, and with it requests are answered from everywhere."
+	if !isLoopback(r.RemoteAddr) {
+		return localOnly.problem("While there is no token, only this machine itself is answered." + next)
+	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return localOnly.problem("While there is no token, nothing is answered through a proxy (the request has a %s header)."+next, name)
+		}
+	}
+	if !isLoopbackHost(r.Host) {
+		// A page of evil.example whose name was made to point to 127.0.0.1 would otherwise be of the same origin as we.
+		return localOnly.problem("While there is no token, the host must be localhost or a loopback address, not %s."+next, shorten(r.Host))
+	}
+	asIfUnsafe := *r // while everything is open, another origin may not even look
+	asIfUnsafe.Method = http.MethodPost
+	if err := s.crossOrigin.Check(&asIfUnsafe); err != nil {
+		return crossSite.problem("While there is no token, nothing is shown to web pages of another origin." + next)
+	}
+	return nil
+}
+
+func isLoopback(address string) bool {
+	a, err := netip.ParseAddrPort(address)
+	return err == nil && a.Addr().Unmap().IsLoopback()
+}
+
+func isLoopbackHost(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+	return err == nil && a.Unmap().IsLoopback()
+}

@@ -1,0 +1,193 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/openapi.yaml")
+
+const openapiFile = "../docs/openapi.yaml"
+
+func TestOpenAPIFileIsWhatTheServerSays(t *testing.T) {
+	w := newWorld(t)
+	r := w.do("GET", "/openapi.yaml", "")
+	require.Equal(t, 200, r.status)
+	require.Equal(t, "application/yaml", r.header.Get("Content-Type"))
+	if *update {
+		require.NoError(t, os.WriteFile(openapiFile, r.body, 0o644))
+	}
+	file, err := os.ReadFile(openapiFile)
+	require.NoError(t, err)
+	require.Equal(t, string(file), string(r.body), "go test ./httpapi -run OpenAPIFile -update rewrites docs/openapi.yaml")
+}
+
+// An exchange is a request and the answer that it is to get.
+type exchange struct {
+	operation string
+	want      int
+	method    string
+	path      string
+	body      string
+	headers   []string
+	before    func(*world)
+}
+
+// own are the exchanges that only one operation has.
+func own() []exchange {
+	running := func(w *world) { w.fake.open([]lifecycle.RuleName{"end-term"}, false) }
+	finished := func(w *world) {
+		running(w)
+		w.fake.sweeps[0].State, w.fake.sweeps[0].FinishedAt, w.fake.sweeps[0].Failed = lifecycle.SweepDone, noon, 1
+		w.fake.failures = map[int64][]lifecycle.Failure{1: {{Sweep: 1, RelationshipID: "r", Reason: "broken", At: noon}}}
+		w.fake.keys = map[string]lifecycle.Sweep{"used": {ID: 1, Rules: []lifecycle.RuleName{"end-term"}}}
+	}
+	const sweeps = "/v1/sweeps"
+	return []exchange{
+		{operation: "requestSweep", want: 202, method: "POST", path: sweeps, body: `{"rules":["end-term"],"dryRun":true}`},
+		{operation: "requestSweep", want: 202, method: "POST", path: sweeps, before: running, body: `{"rules":["end-term"]}`},
+		{operation: "requestSweep", want: 202, method: "POST", path: sweeps},
+		{operation: "requestSweep", want: 400, method: "POST", path: sweeps, body: "{"},
+		{operation: "requestSweep", want: 408, method: "POST", path: sweeps, before: func(w *world) { w.server.mux = slowBody(w.server) }},
+		{operation: "requestSweep", want: 415, method: "POST", path: sweeps, body: "{}", headers: []string{"Content-Type: text/plain"}},
+		{operation: "requestSweep", want: 422, method: "POST", path: sweeps, body: `{"rules":["x"]}`},
+		{operation: "requestSweep", want: 422, method: "POST", path: sweeps, body: `{"x":1}`},
+		{operation: "requestSweep", want: 422, method: "POST", path: sweeps, before: finished, headers: []string{"Idempotency-Key: used"}},
+		{operation: "listSweeps", want: 200, method: "GET", path: sweeps},
+		{operation: "listSweeps", want: 200, method: "GET", path: sweeps + "?limit=1", before: func(w *world) { finished(w); running(w) }},
+		{operation: "listSweeps", want: 422, method: "GET", path: sweeps + "?limit=x"},
+		{operation: "getSweep", want: 200, method: "GET", path: sweeps + "/1", before: running},
+		{operation: "getSweep", want: 200, method: "GET", path: sweeps + "/1", before: finished},
+		{operation: "getSweep", want: 404, method: "GET", path: sweeps + "/1"},
+		{operation: "getSweep", want: 422, method: "GET", path: sweeps + "/x"},
+		{operation: "cancelSweep", want: 200, method: "POST", path: sweeps + "/1/cancel", before: running},
+		{operation: "cancelSweep", want: 404, method: "POST", path: sweeps + "/1/cancel"},
+		{operation: "cancelSweep", want: 409, method: "POST", path: sweeps + "/1/cancel", before: finished},
+		{operation: "cancelSweep", want: 422, method: "POST", path: sweeps + "/x/cancel"},
+		{operation: "getHealth", want: 200, method: "GET", path: "/healthz"},
+		{operation: "getReadiness", want: 200, method: "GET", path: "/readyz"},
+		{operation: "getReadiness", want: 503, method: "GET", path: "/readyz", before: func(w *world) {
+			w.server.readiness.checks = []Check{{"database", func(context.Context) error { return errors.New("no") }}}
+		}},
+		{operation: "getMetrics", want: 200, method: "GET", path: "/metrics"},
+		{operation: "getDescription", want: 200, method: "GET", path: "/openapi.yaml"},
+	}
+}
+
+// common are the exchanges that the operation of e shares with others.
+func common(e exchange, s *Server) []exchange {
+	of := func(want int, body string, before func(*world), headers ...string) exchange {
+		return exchange{operation: e.operation, want: want, method: e.method, path: e.path, body: body, before: before, headers: headers}
+	}
+	pattern, _, _ := strings.Cut(e.path, "?")
+	pattern = e.method + " " + strings.Replace(pattern, "/1", "/{id}", 1)
+	all := []exchange{
+		of(413, "{}", func(w *world) { w.server.limits.body = 1 }),
+		of(431, "", nil, "X-Long: "+strings.Repeat("x", 20_000)),
+	}
+	if s.needs[pattern] == open {
+		return all
+	}
+	return append(all,
+		of(401, "", nil, "Authorization: Bearer nonsense"),
+		of(403, "", func(w *world) { w.token = w.newToken("nobody") }),
+		of(500, "", func(w *world) { w.fake.lockedUp = errors.New("broken") }),
+		of(503, "", func(w *world) { w.fake.lockedUp = context.DeadlineExceeded }))
+}
+
+func TestEveryAnswerIsAsTheOpenAPIFileSays(t *testing.T) {
+	s := newWorld(t).server
+	given := map[string]bool{}
+	var all []exchange
+	for _, e := range own() {
+		if all = append(all, e); e.want < 300 {
+			all = append(all, common(e, s)...)
+		}
+	}
+	for i, e := range all {
+		given[fmt.Sprint(e.operation, e.want)] = true
+		t.Run(fmt.Sprintf("%d-%s-%d", i, e.operation, e.want), func(t *testing.T) { e.compare(t) })
+	}
+	for path, item := range s.api.OpenAPI().Paths {
+		require.Equal(t, huma.PathItem{Get: item.Get, Post: item.Post}, *item, "other methods need exchanges too")
+		for _, op := range []*huma.Operation{item.Get, item.Post} {
+			if op == nil {
+				continue
+			}
+			for code := range op.Responses {
+				require.True(t, given[op.OperationID+code], "%s of %s is described and never given", code, path)
+			}
+		}
+	}
+}
+
+// compare has the exchange and holds the answer against its description.
+func (e exchange) compare(t *testing.T) {
+	w := newWorld(t)
+	if e.before != nil {
+		e.before(w)
+	}
+	got := w.do(e.method, e.path, e.body, e.headers...)
+	require.Equal(t, e.want, got.status, "%s", got.body)
+	op := operation(t, w.server, e.operation)
+	described := op.Responses[strconv.Itoa(got.status)]
+	require.NotNil(t, described, "%d is not described", got.status)
+	for name := range described.Headers {
+		require.NotEmpty(t, got.header.Get(name), name)
+	}
+	sent, _, err := mime.ParseMediaType(got.header.Get("Content-Type"))
+	require.NoError(t, err)
+	media := described.Content[sent]
+	require.NotNil(t, media, "%s is not described", sent)
+	if media.Schema == nil {
+		return
+	}
+	var body any
+	require.NoError(t, json.Unmarshal(got.body, &body))
+	require.Empty(t, disagreements(w.server.api.OpenAPI().Components.Schemas, media.Schema, huma.ModeReadFromServer, body), "%s", got.body)
+}
+
+func operation(t *testing.T, s *Server, id string) *huma.Operation {
+	for _, item := range s.api.OpenAPI().Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post} {
+			if op != nil && op.OperationID == id {
+				return op
+			}
+		}
+	}
+	require.Fail(t, "no operation "+id)
+	return nil
+}
+
+// disagreements are where a value is not as its schema says.
+func disagreements(schemas huma.Registry, schema *huma.Schema, mode huma.ValidateMode, value any) []error {
+	var found huma.ValidateResult
+	huma.Validate(schemas, schema, huma.NewPathBuffer(nil, 0), mode, value, &found)
+	return found.Errors
+}
+
+// slowBody serves like s, but no body ever arrives.
+func slowBody(s *Server) *http.ServeMux {
+	inner, mux := s.mux, http.NewServeMux()
+	mux.HandleFunc("POST /v1/sweeps", func(w http.ResponseWriter, r *http.Request) {
+		r.Body = io.NopCloser(iotest.ErrReader(os.ErrDeadlineExceeded))
+		inner.ServeHTTP(w, r)
+	})
+	return mux
+}

@@ -1,0 +1,90 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// descriptionPath is where the server shows docs/openapi.yaml.
+const descriptionPath = "/openapi.yaml"
+
+// describe begins the description of the API, to which each operation adds itself.
+func (s *Server) describe() huma.Config {
+	c := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{Title: "tenure", Version: "1",
+				Description: "Ask for sweeps, watch them, stop them; health and metrics. Every error is an RFC 9457 problem document, and every answer has an " +
+					"X-Request-Id. Later versions may add fields to answers.\n\n" +
+					"While no token exists, only loopback addresses are served, and no token is needed."},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer",
+					Description: "Made by `tenure token create`, with the scopes read, sweep or manage; manage holds the others."}},
+			},
+		},
+		Formats:                      huma.DefaultFormats,
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{s.finishProblem},
+	}
+	c.AllowAdditionalPropertiesByDefault = true
+	return c
+}
+
+// register adds an operation that needs a scope. The routes, the permission and the description all follow from this one
+// call, so none of them can be forgotten. Errors come out as problem documents, whatever they are.
+func register[I, O any](s *Server, needs Scope, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	s.needs[op.Method+" "+op.Path] = needs
+	common := []kind{headersTooLarge, bodyTooLarge}
+	op.Security = []map[string][]string{}
+	if needs != open {
+		op.Security = []map[string][]string{{"token": {string(needs)}}}
+		common = append(common, tokenMissing, tokenUnknown, scopeMissing, localOnly, crossSite, internal, timedOut)
+	}
+	responses := s.answers(common...)
+	maps.Copy(responses, op.Responses)
+	op.Responses = responses
+	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, problemOf(err)
+		}
+		return out, nil
+	})
+}
+
+type describeOutput struct {
+	ContentType string `header:"Content-Type" hidden:"true"`
+	Body        []byte
+}
+
+// addDescription writes the description down, once, when every operation is there.
+func (s *Server) addDescription() error {
+	register(s, open, huma.Operation{
+		OperationID: "getDescription", Method: http.MethodGet, Path: descriptionPath, Tags: []string{healthTag},
+		Summary:   "Show this description",
+		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/yaml": {}}}},
+	}, func(context.Context, *struct{}) (*describeOutput, error) {
+		return &describeOutput{"application/yaml", s.openapi}, nil
+	})
+	schemas := s.api.OpenAPI().Components.Schemas.Map()
+	delete(schemas, "ErrorModel") // huma's own form of an error, which never leaves this server
+	delete(schemas, "ErrorDetail")
+	yaml, err := s.api.OpenAPI().YAML()
+	if err != nil {
+		return fmt.Errorf("writing the description of the API: %w", err)
+	}
+	s.openapi = yaml
+	return nil
+}
+
+// schemaOf is a reference to how T is described.
+func schemaOf[T any](s *Server) *huma.Schema {
+	return s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
+}

@@ -1,0 +1,300 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// noon is when everything happens here.
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 123456000, time.UTC)
+
+// A fake is a Store and a Sweeper in memory. It keeps the promises of both, and breaks them on demand.
+type fake struct {
+	mu       sync.Mutex
+	sweeps   []lifecycle.Sweep // the sweep with id n is at n-1
+	keys     map[string]lifecycle.Sweep
+	failures map[int64][]lifecycle.Failure
+	tokens   map[string]fakeToken
+	backlogs []lifecycle.Backlog
+	notices  map[lifecycle.NoticeStatus]int64
+	chunks   int64
+
+	broken   error                     // what every method about sweeps and metrics answers
+	lockedUp error                     // what every method about tokens answers
+	before   func(ctx context.Context) // called first by every method about sweeps and metrics
+}
+
+type fakeToken struct {
+	name   string
+	scopes []string
+}
+
+func (f *fake) enter(ctx context.Context) (func(), error) {
+	if f.before != nil {
+		f.before(ctx)
+	}
+	f.mu.Lock()
+	if err := ctx.Err(); err != nil {
+		return f.mu.Unlock, err
+	}
+	return f.mu.Unlock, f.broken
+}
+
+func (f *fake) RequestSweep(ctx context.Context, rules []lifecycle.RuleName, dryRun bool, key string) (lifecycle.Sweep, lifecycle.Opened, error) {
+	leave, err := f.enter(ctx)
+	defer leave()
+	if err != nil {
+		return lifecycle.Sweep{}, "", err
+	}
+	if was, used := f.keys[key]; used && key != "" {
+		if !slices.Equal(was.Rules, rules) || was.DryRun != dryRun {
+			return lifecycle.Sweep{}, "", lifecycle.ErrKeyReused
+		}
+		return f.sweeps[was.ID-1], lifecycle.OpenedBefore, nil
+	}
+	sweep, opened := f.open(rules, dryRun)
+	if f.keys == nil {
+		f.keys = map[string]lifecycle.Sweep{}
+	}
+	f.keys[key] = lifecycle.Sweep{ID: sweep.ID, Rules: rules, DryRun: dryRun}
+	return sweep, opened, nil
+}
+
+func (f *fake) open(rules []lifecycle.RuleName, dryRun bool) (lifecycle.Sweep, lifecycle.Opened) {
+	for _, s := range f.sweeps {
+		if s.State == lifecycle.SweepRunning && s.DryRun == dryRun && s.Covers(rules) {
+			return s, lifecycle.OpenedJoined
+		}
+	}
+	sweep := lifecycle.Sweep{ID: int64(len(f.sweeps) + 1), Rules: rules, DryRun: dryRun, Trigger: lifecycle.TriggerRequest,
+		AsOf: noon, State: lifecycle.SweepRunning, OpenedAt: noon}
+	f.sweeps = append(f.sweeps, sweep)
+	return sweep, lifecycle.OpenedNew
+}
+
+func (f *fake) CancelSweep(ctx context.Context, id int64) error {
+	leave, err := f.enter(ctx)
+	defer leave()
+	switch {
+	case err != nil:
+		return err
+	case id > int64(len(f.sweeps)):
+		return lifecycle.ErrNotFound
+	case f.sweeps[id-1].State != lifecycle.SweepRunning:
+		return lifecycle.ErrNotRunning
+	}
+	f.sweeps[id-1].State, f.sweeps[id-1].FinishedAt = lifecycle.SweepCancelled, noon
+	return nil
+}
+
+func (f *fake) Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error) {
+	leave, err := f.enter(ctx)
+	defer leave()
+	if err != nil {
+		return lifecycle.Sweep{}, err
+	}
+	if id > int64(len(f.sweeps)) {
+		return lifecycle.Sweep{}, lifecycle.ErrNotFound
+	}
+	return f.sweeps[id-1], nil
+}
+
+func (f *fake) Sweeps(ctx context.Context, before int64, limit int) ([]lifecycle.Sweep, error) {
+	leave, err := f.enter(ctx)
+	defer leave()
+	var page []lifecycle.Sweep
+	for i := len(f.sweeps) - 1; i >= 0 && len(page) < limit; i-- {
+		if before == 0 || f.sweeps[i].ID < before {
+			page = append(page, f.sweeps[i])
+		}
+	}
+	return page, err
+}
+
+func (f *fake) SweepFailures(ctx context.Context, id int64, limit int) ([]lifecycle.Failure, error) {
+	leave, err := f.enter(ctx)
+	defer leave()
+	all := f.failures[id]
+	return all[:min(limit, len(all))], err
+}
+
+func (f *fake) TokenByHash(_ context.Context, hash []byte) (string, []string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lockedUp != nil {
+		return "", nil, f.lockedUp
+	}
+	if t, ok := f.tokens[string(hash)]; ok {
+		return t.name, t.scopes, nil
+	}
+	return "", nil, lifecycle.ErrNotFound
+}
+
+func (f *fake) AnyTokens(context.Context) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.tokens) > 0, f.lockedUp
+}
+
+func (f *fake) Backlogs(ctx context.Context, _ time.Time) ([]lifecycle.Backlog, error) {
+	leave, err := f.enter(ctx)
+	defer leave()
+	return f.backlogs, err
+}
+
+func (f *fake) NoticeCounts(ctx context.Context) (map[lifecycle.NoticeStatus]int64, error) {
+	leave, err := f.enter(ctx)
+	defer leave()
+	return f.notices, err
+}
+
+func (f *fake) OpenChunks(ctx context.Context) (int64, error) {
+	leave, err := f.enter(ctx)
+	defer leave()
+	return f.chunks, err
+}
+
+// A world is a server under test, its fake, its log, and a client.
+type world struct {
+	testing.TB
+	fake   *fake
+	server *Server
+	url    string
+	token  string // sent with every request, unless it is empty
+	log    *syncBuffer
+}
+
+// newWorld has one token, which may do everything.
+func newWorld(t testing.TB, change ...func(*Options)) *world {
+	w := bareWorld(t, change...)
+	w.token = w.newToken("operator", ScopeManage)
+	return w
+}
+
+// bareWorld has no token.
+func bareWorld(t testing.TB, change ...func(*Options)) *world {
+	f, log := &fake{}, &syncBuffer{}
+	o := Options{Store: f, Sweeper: f, Now: func() time.Time { return noon }, Logger: slog.New(slog.NewTextHandler(log, nil)), Version: "1.2.3"}
+	for _, c := range change {
+		c(&o)
+	}
+	s, err := New(o)
+	require.NoError(t, err)
+	listening := httptest.NewServer(s)
+	t.Cleanup(listening.Close)
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	return &world{TB: t, fake: f, server: s, url: listening.URL, log: log}
+}
+
+func (w *world) newToken(name string, scopes ...Scope) string {
+	token, hash, err := NewToken()
+	if err != nil {
+		panic(err)
+	}
+	t := fakeToken{name: name}
+	for _, s := range scopes {
+		t.scopes = append(t.scopes, string(s))
+	}
+	w.fake.mu.Lock()
+	defer w.fake.mu.Unlock()
+	if w.fake.tokens == nil {
+		w.fake.tokens = map[string]fakeToken{}
+	}
+	w.fake.tokens[string(hash)] = t
+	return token
+}
+
+// A reply is an answer that has been read.
+type reply struct {
+	t      testing.TB
+	status int
+	header http.Header
+	body   []byte
+}
+
+// do sends a request. Headers are given as "Name: value"; a body is sent as JSON unless they say otherwise.
+func (w *world) do(method, path, body string, headers ...string) reply {
+	w.Helper()
+	r, err := http.NewRequest(method, w.url+path, strings.NewReader(body))
+	require.NoError(w, err)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if w.token != "" {
+		r.Header.Set("Authorization", "Bearer "+w.token)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "Host" {
+			r.Host = value
+		}
+		r.Header.Set(name, value)
+	}
+	return w.send(r)
+}
+
+func (w *world) send(r *http.Request) reply {
+	w.Helper()
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(w, err)
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(w, err)
+	return reply{w.TB, answer.StatusCode, answer.Header, body}
+}
+
+func (r reply) read(into any) {
+	r.t.Helper()
+	require.NoError(r.t, json.Unmarshal(r.body, into), "%s", r.body)
+}
+
+// problem requires the answer to be a problem document of the kind, complete in every part.
+func (r reply) problem(k kind) Problem {
+	r.t.Helper()
+	require.Equal(r.t, k.status, r.status, "%s", r.body)
+	require.Equal(r.t, "application/problem+json", r.header.Get("Content-Type"))
+	var p Problem
+	r.read(&p)
+	require.Equal(r.t, "https://github.com/tenure-dev/tenure/blob/main/docs/http.md#"+k.slug, p.Type, "%s", r.body)
+	require.Equal(r.t, k.title, p.Title)
+	require.Equal(r.t, k.status, p.Status)
+	require.NotEmpty(r.t, p.Detail)
+	require.NotEmpty(r.t, p.RequestID)
+	require.Equal(r.t, r.header.Get("X-Request-Id"), p.RequestID)
+	return p
+}
+
+// syncBuffer is a log that may be written to and read at once.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

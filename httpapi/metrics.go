@@ -1,0 +1,175 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// requestMetrics counts the requests. A route is a pattern, or "none": paths that callers make up must not become series.
+type requestMetrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+func newRequestMetrics() *requestMetrics {
+	return &requestMetrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenure_http_requests_total", Help: "HTTP requests, by route and status code.",
+		}, []string{"route", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tenure_http_request_duration_seconds", Help: "Time to answer HTTP requests, by route.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"route"}),
+	}
+}
+
+// start begins to measure a request. The timer is on the machine's clock, whatever that of the deployment says.
+func (m *requestMetrics) start(a *answer) *prometheus.Timer {
+	return prometheus.NewTimer(prometheus.ObserverFunc(func(seconds float64) {
+		route := a.route
+		if route == "" {
+			route = "none"
+		}
+		m.requests.WithLabelValues(route, strconv.Itoa(a.status())).Inc()
+		m.duration.WithLabelValues(route).Observe(seconds)
+	}))
+}
+
+func (s *Server) registerMetrics(version string) error {
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "tenure_build_info", Help: "1, with the version as a label.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	var errs []error
+	for _, c := range []prometheus.Collector{build, s.metrics.requests, s.metrics.duration, &storeCollector{server: s}} {
+		errs = append(errs, s.registry.Register(c))
+	}
+	return errors.Join(errs...)
+}
+
+// storeCollector reads the metrics that stand in the database, when they are asked for.
+type storeCollector struct {
+	server *Server
+	failed atomic.Bool // the last time
+}
+
+var (
+	dueRecords = prometheus.NewDesc("tenure_due_records", "Records whose next timer is due, by rule.", []string{"rule"}, nil)
+	overdue    = prometheus.NewDesc("tenure_oldest_overdue_seconds", "How long ago the oldest due timer fell due, by rule; 0 where none is due.", []string{"rule"}, nil)
+	openChunks = prometheus.NewDesc("tenure_open_chunks", "Chunks of running sweeps that are not done.", nil, nil)
+	notices    = prometheus.NewDesc("tenure_notices", "Notices, by status.", []string{"status"}, nil)
+	storeUp    = prometheus.NewDesc("tenure_store_up", "1 if the database answered for the metrics above, 0 if some are missing.", nil, nil)
+)
+
+// Describe satisfies [prometheus.Collector].
+func (c *storeCollector) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{dueRecords, overdue, openChunks, notices, storeUp} {
+		descs <- d
+	}
+}
+
+// Collect satisfies [prometheus.Collector]. What the database does not answer in time is left out, and tenure_store_up
+// says so: the other metrics are needed most when the database is in trouble.
+func (c *storeCollector) Collect(metrics chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.server.limits.scrape)
+	defer cancel()
+	err := errors.Join(c.collectBacklogs(ctx, metrics), c.collectNotices(ctx, metrics), c.collectChunks(ctx, metrics))
+	up := 1.0
+	if err != nil {
+		up = 0
+	}
+	metrics <- prometheus.MustNewConstMetric(storeUp, prometheus.GaugeValue, up)
+	if failed := err != nil; c.failed.Swap(failed) != failed {
+		c.logChange(c.server.log, err)
+	}
+}
+
+func (c *storeCollector) logChange(log *slog.Logger, err error) {
+	if err != nil {
+		log.Warn("metrics of the database are missing", "error", redact(err.Error()))
+		return
+	}
+	log.Info("metrics of the database are back")
+}
+
+func (c *storeCollector) collectBacklogs(ctx context.Context, metrics chan<- prometheus.Metric) error {
+	now := c.server.now()
+	backlogs, err := c.server.store.Backlogs(ctx, now)
+	if err != nil {
+		return fmt.Errorf("reading the backlogs: %w", err)
+	}
+	found := map[lifecycle.RuleName]lifecycle.Backlog{}
+	for _, b := range backlogs {
+		found[b.Rule] = b
+	}
+	for _, rule := range lifecycle.RuleNames() {
+		b, late := found[rule], time.Duration(0)
+		if !b.Oldest.IsZero() {
+			late = max(0, now.Sub(b.Oldest))
+		}
+		metrics <- prometheus.MustNewConstMetric(dueRecords, prometheus.GaugeValue, float64(b.Due), string(rule))
+		metrics <- prometheus.MustNewConstMetric(overdue, prometheus.GaugeValue, late.Seconds(), string(rule))
+	}
+	return nil
+}
+
+func (c *storeCollector) collectNotices(ctx context.Context, metrics chan<- prometheus.Metric) error {
+	counts, err := c.server.store.NoticeCounts(ctx)
+	if err != nil {
+		return fmt.Errorf("counting the notices: %w", err)
+	}
+	for _, status := range lifecycle.NoticeStatuses {
+		metrics <- prometheus.MustNewConstMetric(notices, prometheus.GaugeValue, float64(counts[status]), string(status))
+	}
+	return nil
+}
+
+func (c *storeCollector) collectChunks(ctx context.Context, metrics chan<- prometheus.Metric) error {
+	open, err := c.server.store.OpenChunks(ctx)
+	if err != nil {
+		return fmt.Errorf("counting the open chunks: %w", err)
+	}
+	metrics <- prometheus.MustNewConstMetric(openChunks, prometheus.GaugeValue, float64(open))
+	return nil
+}
+
+func (s *Server) addMetrics() {
+	register(s, ScopeRead, huma.Operation{
+		OperationID: "getMetrics", Method: http.MethodGet, Path: "/metrics", SkipValidateParams: true, Tags: []string{healthTag},
+		Summary:   "Show the metrics, for Prometheus",
+		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"text/plain": {}}}},
+	}, s.getMetrics)
+}
+
+// getMetrics gathers before promhttp does, whose own way of saying that it could not is a line of plain text.
+func (s *Server) getMetrics(context.Context, *struct{}) (*huma.StreamResponse, error) {
+	gather := sync.OnceValues(s.registry.Gather)
+	families, err := gather()
+	if err != nil && len(families) == 0 {
+		return nil, fmt.Errorf("gathering the metrics: %w", err)
+	}
+	if err != nil {
+		s.log.Warn("some metrics are missing", "error", redact(err.Error()))
+	}
+	handler := promhttp.HandlerFor(prometheus.GathererFunc(gather), promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		r, w := humago.Unwrap(ctx)
+		handler.ServeHTTP(w, r)
+	}}, nil
+}

@@ -1,0 +1,295 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// A Sweeper opens and stops sweeps. It may be called from many goroutines.
+type Sweeper interface {
+	// RequestSweep opens a sweep of the rules (none named: all) and sees to it that it runs, or finds the one that answers
+	// already. [lifecycle.ErrKeyReused] where the key was used for another request.
+	RequestSweep(ctx context.Context, rules []lifecycle.RuleName, dryRun bool, idempotencyKey string) (lifecycle.Sweep, lifecycle.Opened, error)
+
+	// CancelSweep stops a running sweep. [lifecycle.ErrNotFound], or [lifecycle.ErrNotRunning] if it is over.
+	CancelSweep(ctx context.Context, id int64) error
+}
+
+// A Store is what httpapi reads of a database. It may be called from many goroutines.
+type Store interface {
+	// Sweep reads a sweep with its totals; [lifecycle.ErrNotFound].
+	Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error)
+
+	// Sweeps lists at most limit sweeps, the latest first, older than beforeID where that is not 0.
+	Sweeps(ctx context.Context, beforeID int64, limit int) ([]lifecycle.Sweep, error)
+
+	// SweepFailures lists the first records, at most limit, that a sweep could not change.
+	SweepFailures(ctx context.Context, id int64, limit int) ([]lifecycle.Failure, error)
+
+	// TokenByHash finds a token by what [HashToken] makes of it; [lifecycle.ErrNotFound].
+	TokenByHash(ctx context.Context, hash []byte) (name string, scopes []string, err error)
+
+	// AnyTokens says whether there is a token at all.
+	AnyTokens(ctx context.Context) (bool, error)
+
+	// Backlogs says how far the sweeps are behind, per rule. A rule with nothing due may be missing.
+	Backlogs(ctx context.Context, now time.Time) ([]lifecycle.Backlog, error)
+
+	// NoticeCounts counts the notices. A status without any may be missing.
+	NoticeCounts(ctx context.Context) (map[lifecycle.NoticeStatus]int64, error)
+
+	// OpenChunks counts the chunks of running sweeps that are not done.
+	OpenChunks(ctx context.Context) (int64, error)
+}
+
+// Options are the parts that a server is made of.
+type Options struct {
+	Store   Store
+	Sweeper Sweeper
+	Checks  []Check // what must answer for /readyz to say so
+
+	Now      func() time.Time     // the deployment's clock, against which records are overdue
+	Logger   *slog.Logger         // nil: nothing is logged
+	Registry *prometheus.Registry // shown at /metrics; nil: one of its own
+	Version  string               // of the build, for tenure_build_info
+}
+
+// limits are how much a request may take. None of them depends on the clock of the deployment.
+type limits struct {
+	body          int64         // bytes
+	headers       int           // bytes, names and values together, told as a problem document
+	headersHard   int           // bytes, after which net/http hangs up with a line of its own
+	headerRead    time.Duration // to send the headers
+	read          time.Duration // to send all of the request
+	request       time.Duration // to work on it
+	write         time.Duration // to take the answer, the work included
+	idle          time.Duration // between two requests on one connection
+	shutdown      time.Duration // for requests that are under way when the server stops
+	probe, scrape time.Duration // for the readiness checks, for the metrics that come from the store
+}
+
+var defaultLimits = limits{
+	body: 1 << 20, headers: 16 << 10, headersHard: 64 << 10,
+	headerRead: 5 * time.Second, read: 15 * time.Second, request: 10 * time.Second, write: 30 * time.Second,
+	idle: 2 * time.Minute, shutdown: 15 * time.Second, probe: 2 * time.Second, scrape: 5 * time.Second,
+}
+
+// A Server answers HTTP requests. It is made by [New].
+type Server struct {
+	store   Store
+	sweeper Sweeper
+	now     func() time.Time
+	log     *slog.Logger
+	limits  limits
+
+	mux         *http.ServeMux
+	api         huma.API
+	needs       map[string]Scope // of each route, by its pattern
+	openapi     []byte           // the description of the API, as YAML
+	crossOrigin *http.CrossOriginProtection
+	readiness   readiness
+	metrics     *requestMetrics
+	registry    *prometheus.Registry
+}
+
+// New makes a server and registers its metrics.
+func New(o Options) (*Server, error) {
+	if o.Store == nil || o.Sweeper == nil || o.Now == nil {
+		return nil, errors.New("httpapi needs a Store, a Sweeper and a clock")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	s := &Server{
+		store: o.Store, sweeper: o.Sweeper, now: o.Now, log: o.Logger, limits: defaultLimits, registry: o.Registry,
+		mux: http.NewServeMux(), needs: map[string]Scope{}, crossOrigin: http.NewCrossOriginProtection(),
+		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(),
+	}
+	if err := s.registerMetrics(o.Version); err != nil {
+		return nil, fmt.Errorf("registering the metrics: %w", err)
+	}
+	s.api = humago.New(s.mux, s.describe())
+	s.addSweeps()
+	s.addHealth()
+	s.addMetrics()
+	return s, s.addDescription()
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a := &answer{ResponseWriter: w}
+	a.Header().Set(requestIDHeader, requestID(r))
+	a.Header().Set("Cache-Control", "no-store")
+	a.Header().Set("X-Content-Type-Options", "nosniff")
+
+	ctx, cancel := context.WithTimeout(r.Context(), s.limits.request)
+	defer cancel()
+	r = r.WithContext(ctx)
+	r.Body = http.MaxBytesReader(w, r.Body, s.limits.body)
+
+	timer := s.metrics.start(a)
+	defer func() {
+		cause := recover()
+		aborted := s.recovered(a, cause)
+		timer.ObserveDuration()
+		s.logChange(a, r)
+		if aborted {
+			panic(http.ErrAbortHandler) // net/http hangs up: half an answer must not look like a whole one
+		}
+	}()
+	if p := s.admit(a, r); p != nil {
+		s.writeProblem(a, p)
+		return
+	}
+	s.mux.ServeHTTP(a, r)
+}
+
+// admit finds the route and says why the request may not take it; nil if it may.
+func (s *Server) admit(a *answer, r *http.Request) *Problem {
+	if size := headerSize(r); size > s.limits.headers {
+		return headersTooLarge.problem("The headers take %d bytes, %d are allowed.", size, s.limits.headers)
+	}
+	pattern, p := s.route(r)
+	if p != nil {
+		return p
+	}
+	a.route = pattern
+	if p := s.permit(a, r, pattern); p != nil {
+		return p
+	}
+	if r.ContentLength > s.limits.body {
+		a.Header().Set("Connection", "close") // what is on its way is not going to be read
+		return bodyTooLarge.problem("The body has %d bytes, %d are allowed.", r.ContentLength, s.limits.body)
+	}
+	return nil
+}
+
+// route finds the pattern that the request matches. The answers that net/http's mux gives where there is none become
+// problem documents.
+func (s *Server) route(r *http.Request) (pattern string, p *Problem) {
+	h, pattern := s.mux.Handler(r)
+	if s.needs[pattern] != "" {
+		return pattern, nil
+	}
+	refused := headersOnly{header: http.Header{}}
+	if pattern == "" {
+		h.ServeHTTP(refused, r)
+	}
+	if allow := refused.header.Get("Allow"); allow != "" {
+		p = wrongMethod.problem("%s is not for %s; allowed: %s.", shorten(r.URL.Path), shorten(r.Method), allow)
+		p.header("Allow", allow)
+		return "", p
+	}
+	return "", unknownPath.problem("There is nothing at %s; %s describes what there is.", shorten(r.URL.Path), descriptionPath)
+}
+
+// recovered answers for a panic, and says whether the connection has to be cut because an answer had begun.
+func (s *Server) recovered(a *answer, cause any) (abort bool) {
+	if cause == nil {
+		return false
+	}
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return true
+	}
+	s.log.Error("request panicked", "request", a.Header().Get(requestIDHeader), "route", a.route,
+		"panic", redact(fmt.Sprint(cause)), "stack", string(debug.Stack()))
+	if a.code != 0 {
+		return true
+	}
+	s.writeProblem(a, internal.problem("%s", internalDetail))
+	return false
+}
+
+// logChange leaves a line about who has changed something, or tried to.
+func (s *Server) logChange(a *answer, r *http.Request) {
+	if a.route == "" || r.Method != http.MethodPost {
+		return
+	}
+	s.log.Info("request", "route", a.route, "path", r.URL.Path, "by", a.caller, "status", a.status(),
+		"location", a.Header().Get("Location"), "request", a.Header().Get(requestIDHeader))
+}
+
+// An answer is the response to one request, and what is to be known about it afterwards.
+type answer struct {
+	http.ResponseWriter
+	code   int    // 0: nothing is written yet
+	route  string // the pattern; empty: none matched
+	caller string // the token's name, or [localCaller]; empty: nobody was asked
+}
+
+// WriteHeader remembers the code.
+func (a *answer) WriteHeader(code int) {
+	if a.code == 0 && code >= http.StatusOK {
+		a.code = code
+	}
+	a.ResponseWriter.WriteHeader(code)
+}
+
+// Write remembers that there was no other code.
+func (a *answer) Write(b []byte) (int, error) {
+	if a.code == 0 {
+		a.code = http.StatusOK
+	}
+	return a.ResponseWriter.Write(b)
+}
+
+// Unwrap is for [http.ResponseController].
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a *answer) status() int {
+	if a.code == 0 {
+		return http.StatusOK
+	}
+	return a.code
+}
+
+// headersOnly takes an answer of which only the headers matter.
+type headersOnly struct{ header http.Header }
+
+// Header satisfies [http.ResponseWriter].
+func (h headersOnly) Header() http.Header { return h.header }
+
+// Write forgets the body.
+func (h headersOnly) Write(b []byte) (int, error) { return len(b), nil }
+
+// WriteHeader forgets the code.
+func (h headersOnly) WriteHeader(int) {}
+
+const requestIDHeader = "X-Request-Id"
+
+var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// requestID is the id that the caller gave the request, if it is fit to be logged, else a new one.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get(requestIDHeader); saneRequestID.MatchString(id) {
+		return id
+	}
+	return rand.Text()
+}
+
+// headerSize is how much the request line and the headers take, about as they were sent.
+func headerSize(r *http.Request) int {
+	size := len(r.Method) + len(r.RequestURI)
+	for name, values := range r.Header {
+		for _, v := range values {
+			size += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	return size
+}
