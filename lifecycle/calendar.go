@@ -40,8 +40,8 @@ func (p Period) within(limit Period) bool {
 	if p.Span == 0 && limit.Span == 0 {
 		return p.Months <= limit.Months
 	}
-	if years := time.Duration(limit.Months / 12); p.Months == 0 && p.Span <= years*365*Day+limit.Span {
-		return true // a year has at least 365 days: the common P730D in P2Y needs no trying
+	if years, months := limit.Months/12, limit.Months%12; p.Months == 0 && p.Span <= time.Duration(365*years+28*months)*Day+limit.Span {
+		return true // no year has fewer than 365 days and no month fewer than 28: the common P730D in P2Y needs no trying
 	}
 	const leapCycle = 4*365 + 1
 	for day, n := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), 0; n < leapCycle; day, n = day.Add(Day), n+1 {

@@ -21,17 +21,17 @@ func (id NoticeID) String() string { return fmt.Sprintf("%d-%d-%d", id.Key, id.V
 // ParseNoticeID reads what String writes.
 func ParseNoticeID(s string) (NoticeID, error) {
 	parts := strings.Split(s, "-")
-	var n [3]int64
+	var n [3]uint64
 	for i := range n {
 		var err error
 		if len(parts) == len(n) {
-			n[i], err = strconv.ParseInt(parts[i], 10, 64)
+			n[i], err = strconv.ParseUint(parts[i], 10, 31+32*min(1, 2-i)) // 63, 63 and 31 bits
 		}
-		if len(parts) != len(n) || err != nil || n[i] < 0 {
+		if len(parts) != len(n) || err != nil {
 			return NoticeID{}, fmt.Errorf("%q is not the id of a notice; it looks like 1042-7-1, see `tenure notices list`", s)
 		}
 	}
-	return NoticeID{n[0], n[1], int(n[2])}, nil
+	return NoticeID{int64(n[0]), int64(n[1]), int(n[2])}, nil
 }
 
 // A Letter is a notice to one recipient, with everything that is needed to write it, send it and account for it.

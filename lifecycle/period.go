@@ -32,30 +32,35 @@ const maxPeriodYears = 200
 // ParsePeriod reads an ISO 8601 duration, e.g. "P730D", "P104W2D", "P1Y6M", "PT6H". What Graph clients send for a zero
 // period, "P", counts as zero. Fractions, signs and lower case letters are refused, as is anything above 200 years.
 func ParsePeriod(s string) (Period, error) {
-	rest, ok := strings.CutPrefix(s, "P")
-	if !ok {
-		return Period{}, periodError(s, "an ISO 8601 period begins with P")
-	}
-	date, clock, hasClock := strings.Cut(rest, "T")
-	if hasClock && clock == "" {
-		return Period{}, periodError(s, "nothing follows the T")
-	}
-	var p Period
-	if err := p.addParts(date, dateUnits); err != nil {
-		return Period{}, periodError(s, err.Error())
-	}
-	if err := p.addParts(clock, clockUnits); err != nil {
-		return Period{}, periodError(s, err.Error())
+	p, err := readPeriod(s)
+	if err != nil {
+		return Period{}, fmt.Errorf("%q %w", shorten(s), err)
 	}
 	return p, nil
 }
 
-func periodError(s, reason string) error {
-	const longest = 40
-	if len(s) > longest {
-		s = s[:longest] + "…"
+// readPeriod is ParsePeriod with an error that leaves out the value, for where it is named anyway.
+func readPeriod(s string) (Period, error) {
+	rest, ok := strings.CutPrefix(s, "P")
+	if !ok {
+		return Period{}, periodError("an ISO 8601 period begins with P")
 	}
-	return fmt.Errorf("%q is not a period: %s; write it like P90D, P2Y or PT6H", s, reason)
+	date, clock, hasClock := strings.Cut(rest, "T")
+	if hasClock && clock == "" {
+		return Period{}, periodError("nothing follows the T")
+	}
+	var p Period
+	if err := p.addParts(date, dateUnits); err != nil {
+		return Period{}, periodError(err.Error())
+	}
+	if err := p.addParts(clock, clockUnits); err != nil {
+		return Period{}, periodError(err.Error())
+	}
+	return p, nil
+}
+
+func periodError(reason string) error {
+	return fmt.Errorf("is not a period: %s; write it like P90D, P2Y or PT6H", reason)
 }
 
 type periodUnit struct {
@@ -101,7 +106,7 @@ func (p *Period) addParts(s string, units []periodUnit) error {
 
 func (p *Period) add(n int64, u periodUnit) error {
 	tooLong := fmt.Errorf("it is longer than %d years", maxPeriodYears)
-	if u.span > 0 && n > int64((math.MaxInt64-p.Span)/u.span) {
+	if n > maxPeriodYears*12 && u.months > 0 || u.span > 0 && n > int64((math.MaxInt64-p.Span)/u.span) {
 		return tooLong
 	}
 	p.Months += int(n) * u.months

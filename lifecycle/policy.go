@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// A Policy holds every number of the contract. The zero Policy switches every rule off; [DefaultPolicy] is the contract as it
-// is written. Where it comes from (a YAML file) is not lifecycle's concern; docs/policy.md lists the keys.
+// A Policy holds every number of the contract. A zero period switches its rule off; [DefaultPolicy] is the contract as it is
+// written. Where it comes from (a YAML file) is not lifecycle's concern; docs/policy.md lists the keys.
 type Policy struct {
 	Requests   RequestPolicy
 	Terms      TermPolicy
@@ -33,7 +33,7 @@ type WarningPolicy struct {
 
 // AutoExtendPolicy is about terms that extend themselves.
 type AutoExtendPolicy struct {
-	By Period // at each end; zero: never extended
+	By Period // at each end; at least a day
 }
 
 // NamePolicy is about display names.
@@ -83,8 +83,8 @@ func (p *Policy) Validate() error {
 		}
 		seen[stage] = true
 	}
-	if by := p.AutoExtend.By; !by.IsZero() && !Days(1).within(by) {
-		fault("autoExtend.by", "%s is shorter than a day; write at least P1D, or PT0S to switch extension off", by)
+	if by := p.AutoExtend.By; !Days(1).within(by) {
+		fault("autoExtend.by", "%s is shorter than a day; write at least P1D", by) // with none, who agreed to be extended would never end
 	}
 	return errors.Join(faults...)
 }
@@ -99,18 +99,16 @@ func (p *Policy) AllowsDuration(d Period) error {
 
 // AutoExtendDuration is how a record's AutoExtend is written: the period of an extension, or PT0S.
 func (p *Policy) AutoExtendDuration(on bool) Period {
-	switch {
-	case !on:
+	if !on {
 		return Period{}
-	case p.AutoExtend.By.IsZero():
-		return Days(180) // the rule is switched off; the wish stays on record, in Graph's own number
 	}
 	return p.AutoExtend.By
 }
 
-// ParseAutoExtend reads an autoExtendDuration: zero is off, the policy's period on. Nothing else is accepted.
+// ParseAutoExtend reads an autoExtendDuration: zero is off, the policy's period on. Nothing else is accepted; the error leaves
+// the value out.
 func (p *Policy) ParseAutoExtend(s string) (on bool, err error) {
-	d, err := ParsePeriod(s)
+	d, err := readPeriod(s)
 	switch {
 	case err != nil:
 		return false, err

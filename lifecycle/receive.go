@@ -39,9 +39,9 @@ func Receive(stored *Stored, sameDigest bool, in Record, p *Policy, now time.Tim
 		return Decided{Decision: d}, Intake{Taken: TakenNew}
 	}
 	was := &stored.Record
-	if was.Status.Ended() && !in.Status.Ended() {
+	if was.Status.Ended() && in.Status != was.Status {
 		return Decided{}, Intake{TakenNot, &Fault{"status", string(in.Status), fmt.Sprintf(
-			"the relationship %s on %s, and nothing brings an ended one back; import it under a new id if it is a new one", was.Status, FormatInstant(was.End))}}
+			"the relationship %s on %s, and nothing leads out of that; if it is a new relationship, give it an id of its own", was.Status, FormatInstant(was.End))}}
 	}
 	in.Version = was.Version
 	in.WarnAfter = was.WarnAfter

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -49,6 +50,9 @@ func (r *Record) Validate(p *Policy) []Fault {
 	if c := r.Customer.TenantID; c != "" && !IsGUID(c) {
 		fault("customer.tenantId", c, "is not a GUID")
 	}
+	if why := badText(r.Customer.DisplayName, longestCustomerName); why != "" {
+		fault("customer.displayName", r.Customer.DisplayName, "%s", why)
+	}
 	for i, role := range r.Roles {
 		if !IsGUID(role) {
 			fault(fmt.Sprintf("accessDetails.unifiedRoles[%d].roleDefinitionId", i), role, "is not a GUID")
@@ -64,6 +68,8 @@ func (r *Record) Validate(p *Policy) []Fault {
 	return append(faults, r.instantFaults()...)
 }
 
+var beforeActivation = []Status{Created, ApprovalPending, Approved, Activating}
+
 // instantFaults checks the instants against the status and against each other.
 func (r *Record) instantFaults() []Fault {
 	var faults []Fault
@@ -75,7 +81,7 @@ func (r *Record) instantFaults() []Fault {
 		faults = append(faults, f)
 	}
 	switch {
-	case r.Status == Created || r.Status == ApprovalPending:
+	case slices.Contains(beforeActivation, r.Status):
 		if !r.End.IsZero() {
 			fault("endDateTime", r.End, "must be null before activation")
 		}
@@ -125,17 +131,24 @@ func badID(id string) string {
 	return ""
 }
 
+// The longest names, in characters: of a relationship as Graph has it, of a customer as the directory has it.
+const longestName, longestCustomerName = 50, 256
+
 func badName(name string) string {
-	const longest = 50
-	switch n := utf8.RuneCountInString(name); {
-	case strings.TrimSpace(name) == "":
-		return "is empty; a name has 1 to 50 characters"
-	case !utf8.ValidString(name):
+	if strings.TrimSpace(name) == "" {
+		return fmt.Sprintf("is empty; a name has 1 to %d characters", longestName)
+	}
+	return badText(name, longestName)
+}
+
+func badText(s string, longest int) string {
+	switch n := utf8.RuneCountInString(s); {
+	case !utf8.ValidString(s):
 		return "is not valid UTF-8"
 	case n > longest:
 		return fmt.Sprintf("has %d characters; at most %d are allowed", n, longest)
 	}
-	for _, c := range name {
+	for _, c := range s {
 		if unicode.IsControl(c) || c == '\u2028' || c == '\u2029' {
 			return fmt.Sprintf("contains the control character %U; take it out", c)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -83,14 +84,11 @@ const (
 func (w *Wire) Record(p *Policy, now time.Time) (Record, []Advice, []Fault) {
 	in := wireReader{}
 	r := Record{
-		ID: w.ID, DisplayName: w.DisplayName, Status: Status(w.Status),
+		ID: CanonicalID(w.ID), DisplayName: w.DisplayName, Status: Status(w.Status),
 		Duration: in.period("duration", w.Duration),
 		Created:  in.instant("createdDateTime", w.CreatedDateTime), Modified: in.instant("lastModifiedDateTime", w.LastModifiedDateTime),
 		Locked: in.instant("lockedDateTime", w.LockedDateTime), Activated: in.instant("activatedDateTime", w.ActivatedDateTime),
 		End: in.instant("endDateTime", w.EndDateTime),
-	}
-	if isGraphID(r.ID) {
-		r.ID = strings.ToLower(r.ID)
 	}
 	if w.Partner != nil {
 		r.Partner = strings.ToLower(w.Partner.TenantID)
@@ -109,7 +107,26 @@ func (w *Wire) Record(p *Policy, now time.Time) (Record, []Advice, []Fault) {
 		r.AutoExtend = on
 	}
 	in.complete(&r, p, w.NameReleased, now)
-	return r, in.advice, append(in.faults, in.notYetReported(r.Validate(p))...)
+	for _, f := range in.notYetReported(r.Validate(p)) {
+		if written := w.written(f.Field); written != "" {
+			f.Value = written
+		}
+		in.faults = append(in.faults, f)
+	}
+	return r, in.advice, in.faults
+}
+
+// written is the value of a field as it was written, where that may differ from how the product writes it.
+func (w *Wire) written(field string) string {
+	instants := map[string]*string{"createdDateTime": w.CreatedDateTime, "lastModifiedDateTime": w.LastModifiedDateTime,
+		"lockedDateTime": w.LockedDateTime, "activatedDateTime": w.ActivatedDateTime, "endDateTime": w.EndDateTime}
+	switch at := instants[field]; {
+	case field == "duration":
+		return w.Duration
+	case at != nil:
+		return *at
+	}
+	return ""
 }
 
 // wireReader collects what there is to say about a record while its fields are read.
@@ -124,14 +141,18 @@ func (in *wireReader) check(field, value string, err error) {
 	}
 }
 
-func (in *wireReader) advise(a Advice) { in.advice = append(in.advice, a) }
+func (in *wireReader) advise(a Advice) {
+	if !slices.Contains(in.advice, a) {
+		in.advice = append(in.advice, a)
+	}
+}
 
 func (in *wireReader) period(field, s string) Period {
 	if s == "" {
 		in.check(field, s, errors.New("is missing; write it like P365D"))
 		return Period{}
 	}
-	p, err := ParsePeriod(s)
+	p, err := readPeriod(s)
 	in.check(field, s, err)
 	return p
 }
@@ -151,15 +172,18 @@ func (in *wireReader) instant(field string, s *string) time.Time {
 // complete fills in what the wire form leaves to the reader.
 func (in *wireReader) complete(r *Record, p *Policy, nameReleased bool, now time.Time) {
 	r.WarnAfter = now
+	if r.Modified.IsZero() {
+		r.Modified = r.Created
+	}
+	if r.Status == ApprovalPending && r.Locked.IsZero() && !r.Modified.IsZero() {
+		r.Locked = r.Modified
+		in.advise(LockedAssumed)
+	}
 	if r.Created.IsZero() {
 		r.Created = now
 	}
 	if r.Modified.IsZero() {
 		r.Modified = r.Created
-	}
-	if r.Status == ApprovalPending && r.Locked.IsZero() {
-		r.Locked = r.Modified
-		in.advise(LockedAssumed)
 	}
 	if r.AutoExtend && r.HoldsGlobalAdministrator() {
 		in.advise(NeverExtends)
@@ -171,6 +195,9 @@ func (in *wireReader) complete(r *Record, p *Policy, nameReleased bool, now time
 		}
 		if nameReleased && !r.End.IsZero() {
 			r.NameReleased = p.Names.HoldFor.After(r.End)
+			if r.NameReleased.After(now) {
+				r.NameReleased = now // whoever wrote the file has let it go early
+			}
 		}
 	case Approved, Activating, Expiring, TerminationRequested, Terminating:
 		in.advise(ProvisioningPending)
@@ -192,8 +219,13 @@ func (in *wireReader) notYetReported(faults []Fault) []Fault {
 	return fresh
 }
 
-func isGraphID(id string) bool {
-	return len(id) == maxIDLength && id[36] == '-' && IsGUID(id[:36]) && IsGUID(id[37:])
+// CanonicalID is an id as it is kept: that of Graph in lower case, any other as it is.
+func CanonicalID(id string) string {
+	const guid = 36
+	if len(id) == maxIDLength && id[guid] == '-' && IsGUID(id[:guid]) && IsGUID(id[guid+1:]) {
+		return strings.ToLower(id)
+	}
+	return id
 }
 
 // instantLayout is RFC 3339 in UTC with as many digits as the instant needs, six at most.
