@@ -1,0 +1,181 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// Apply writes decisions with their events and notices, each on the condition that its record is still at the version that
+// was decided on; the others are counted as skipped. Doing it twice is doing it once.
+func (db *DB) Apply(ctx context.Context, decided []lifecycle.Decided) (tally lifecycle.Tally, err error) {
+	if len(decided) == 0 {
+		return lifecycle.Tally{}, nil
+	}
+	err = db.write(ctx, "write decisions", func(s session) error {
+		tally, err = apply(ctx, s, decided)
+		return err
+	})
+	return tally, err
+}
+
+// apply is the one way in which a stored record changes. The tally has what was changed and skipped, the letters to be sent
+// and the greatest lateness. A decision that moves nothing but the next timer is written and counted as skipped: there was
+// nothing left to do.
+func apply(ctx context.Context, s session, decided []lifecycle.Decided) (lifecycle.Tally, error) {
+	decided = byKey(decided)
+	written, err := updateRelationships(ctx, s, decided)
+	if err != nil {
+		return lifecycle.Tally{}, err
+	}
+	tally := lifecycle.Tally{}
+	changed := make([]lifecycle.Decided, 0, len(written))
+	for _, d := range decided {
+		if !written[d.Key] || d.Empty() {
+			tally.Skipped++
+			continue
+		}
+		tally.Changed++
+		tally.Lateness = max(tally.Lateness, d.Lateness())
+		changed = append(changed, d)
+	}
+	if err := insertEvents(ctx, s, changed); err != nil {
+		return lifecycle.Tally{}, err
+	}
+	tally.Notices, err = insertNotices(ctx, s, changed)
+	return tally, err
+}
+
+// byKey sorts by key, which is the order in which rows are locked, and drops all but the first decision about a record: the
+// others were made about a version that it leaves behind.
+func byKey(decided []lifecycle.Decided) []lifecycle.Decided {
+	sorted := slices.Clone(decided)
+	slices.SortStableFunc(sorted, func(a, b lifecycle.Decided) int { return cmp.Compare(a.Key, b.Key) })
+	return slices.CompactFunc(sorted, func(a, b lifecycle.Decided) bool { return a.Key == b.Key })
+}
+
+// An updateRow is a record as it is to be, and the version that it must still have.
+type updateRow struct {
+	relationshipRow
+	Was int64 `json:"was"`
+}
+
+const updatePage = `UPDATE relationships SET
+		partner_id = r.partner_id, display_name = r.display_name, name_key = r.name_key, duration = r.duration,
+		auto_extend = r.auto_extend, status = r.status, customer_id = r.customer_id, customer_name = r.customer_name,
+		roles = r.roles, created_at = r.created_at, modified_at = r.modified_at, locked_at = r.locked_at,
+		activated_at = r.activated_at, end_at = r.end_at, warn_after = r.warn_after, name_released_at = r.name_released_at,
+		version = r.version, next_rule = r.next_rule, next_at = r.next_at
+	FROM {{rows was BIGINT, ` + relationshipColumns + `}}
+	WHERE relationships.key = r.key AND relationships.version = r.was RETURNING relationships.key`
+
+// updateRelationships writes the records that are still at their version, and says which they were.
+func updateRelationships(ctx context.Context, s session, decided []lifecycle.Decided) (written map[int64]bool, err error) {
+	rows := make([]updateRow, len(decided))
+	for i := range decided {
+		rows[i] = updateRow{rowOf(decided[i].Key, &decided[i].Decision), decided[i].Version}
+	}
+	var keys []int64
+	err = s.list(ctx, &keys, updatePage, args{"rows": page[updateRow](rows)})
+	written = make(map[int64]bool, len(keys))
+	for _, key := range keys {
+		written[key] = true
+	}
+	return written, err
+}
+
+type eventRow struct {
+	Key         int64               `json:"key"`
+	Version     int64               `json:"version"`
+	Type        lifecycle.EventType `json:"type"`
+	Rule        lifecycle.RuleName  `json:"rule"`
+	EffectiveAt dbTime              `json:"effective_at"`
+	RecordedAt  dbTime              `json:"recorded_at"`
+	FromStatus  lifecycle.Status    `json:"from_status"`
+	ToStatus    lifecycle.Status    `json:"to_status"`
+	EndAt       dbTime              `json:"end_at"`
+	Reason      lifecycle.Reason    `json:"reason"`
+	Actor       lifecycle.Actor     `json:"actor"`
+}
+
+// insertEvents writes the changes down.
+func insertEvents(ctx context.Context, s session, decided []lifecycle.Decided) error {
+	var rows []eventRow
+	for i := range decided {
+		for _, c := range decided[i].Changes {
+			rows = append(rows, eventRow{Key: decided[i].Key, Version: c.Version, Type: c.Type, Rule: c.Rule,
+				EffectiveAt: at(c.Effective), RecordedAt: at(decided[i].Recorded), FromStatus: c.From, ToStatus: c.To,
+				EndAt: at(c.End), Reason: c.Reason, Actor: c.Actor})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, `INSERT INTO events (relationship_key, version, type, rule, effective_at, recorded_at, from_status, to_status, end_at, reason, actor)
+		SELECT r.key, r.version, r.type, r.rule, r.effective_at, r.recorded_at, r.from_status, r.to_status, r.end_at, r.reason, r.actor
+		FROM {{rows key BIGINT, version BIGINT, type TEXT, rule TEXT, effective_at INSTANT, recorded_at INSTANT,
+			from_status TEXT, to_status TEXT, end_at INSTANT, reason TEXT, actor TEXT}}
+		WHERE TRUE ON CONFLICT (relationship_key, version) DO NOTHING`, args{"rows": page[eventRow](rows)})
+	return err
+}
+
+// A noticeRow is one notice to one audience.
+type noticeRow struct {
+	Key        int64                  `json:"key"`
+	Version    int64                  `json:"version"`
+	N          int                    `json:"n"` // of the notice in its decision: two of one step keep their order
+	Kind       lifecycle.NoticeKind   `json:"kind"`
+	Stage      lifecycle.Period       `json:"stage"`
+	EndAt      dbTime                 `json:"end_at"`
+	DueAt      dbTime                 `json:"due_at"`
+	RecordedAt dbTime                 `json:"recorded_at"`
+	Status     lifecycle.NoticeStatus `json:"status"`
+	Reason     lifecycle.Reason       `json:"reason"`
+	TenantID   string                 `json:"tenant_id"`
+	Role       lifecycle.Role         `json:"role"`
+}
+
+func noticeRows(decided []lifecycle.Decided) []noticeRow {
+	var rows []noticeRow
+	for i := range decided {
+		for j, n := range decided[i].Notices {
+			for _, to := range n.To {
+				rows = append(rows, noticeRow{Key: decided[i].Key, Version: n.Version, N: j, Kind: n.Kind, Stage: n.Stage,
+					EndAt: at(n.End), DueAt: at(n.Due), RecordedAt: at(decided[i].Recorded), Status: n.Status, Reason: n.Reason,
+					TenantID: to.TenantID, Role: to.Role})
+			}
+		}
+	}
+	return rows
+}
+
+// insertNotices writes a notice for each person who holds the role now, or one to nobody where there is none: that
+// somebody should have been told is not forgotten. It counts those that are to be sent.
+func insertNotices(ctx context.Context, s session, decided []lifecycle.Decided) (toSend int64, err error) {
+	rows := noticeRows(decided)
+	if len(rows) == 0 {
+		return 0, nil
+	}
+	var statuses []lifecycle.NoticeStatus
+	err = s.list(ctx, &statuses, `INSERT INTO notices (relationship_key, version, ordinal, kind, stage, end_at, due_at, recorded_at,
+			status, reason, tenant_id, role, mail, recipient_name, language, ready_at)
+		SELECT r.key, r.version, row_number() OVER (PARTITION BY r.key, r.version ORDER BY r.n, r.role, c.mail_key),
+			r.kind, r.stage, r.end_at, r.due_at, r.recorded_at,
+			CASE WHEN c.mail IS NULL AND r.status = :queued THEN :nobody ELSE r.status END,
+			CASE WHEN c.mail IS NULL AND r.status = :queued THEN :why ELSE r.reason END,
+			r.tenant_id, r.role, COALESCE(c.mail, ''), COALESCE(c.display_name, ''), COALESCE(c.language, ''), CAST(:at_once AS {{instant}})
+		FROM {{rows key BIGINT, version BIGINT, n INTEGER, kind TEXT, stage TEXT, end_at INSTANT, due_at INSTANT,
+			recorded_at INSTANT, status TEXT, reason TEXT, tenant_id TEXT, role TEXT}}
+		LEFT JOIN contacts AS c ON c.tenant_id = r.tenant_id AND c.role = r.role
+		WHERE TRUE ON CONFLICT (relationship_key, version, ordinal) DO NOTHING RETURNING status`,
+		args{"rows": page[noticeRow](rows), "queued": lifecycle.NoticeQueued, "nobody": lifecycle.NoticeNoRecipient,
+			"why": lifecycle.NobodyToTell, "at_once": dawn})
+	for _, status := range statuses {
+		if status == lifecycle.NoticeQueued {
+			toSend++
+		}
+	}
+	return toSend, err
+}

@@ -1,0 +1,93 @@
+package storage
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// A dialect is everything in which the two databases differ as far as SQL goes. A query is written once, with the places
+// that differ in double braces:
+//
+//	{{instant}} {{key}} {{bytes}}  types: an instant, an integer key, bytes
+//	{{plain}}                      compare text byte by byte
+//	{{clustered}}                  keep the table in the order of its primary key
+//	{{lock}} {{lock skip}}         lock the rows read; leave out those that are locked already
+//	{{rows key BIGINT, at INSTANT}} the page of rows in parameter :rows, as a table r
+//	{{list rules}}                 the values of the JSON array in parameter :rules, as a subquery
+type dialect struct {
+	driver   string // of database/sql
+	name     string // for people
+	bind     int
+	words    map[string]string
+	rows     func(columns string) string
+	list     func(parameter string) string
+	hasTable string // counts the tables called :name
+	texts    sync.Map
+}
+
+var postgres = &dialect{
+	driver: "postgres", name: "PostgreSQL", bind: sqlx.DOLLAR,
+	words: map[string]string{
+		"instant": "TIMESTAMPTZ", "key": "BIGINT", "bytes": "BYTEA", "plain": `COLLATE "C"`, "clustered": "",
+		"lock": "FOR UPDATE", "lock skip": "FOR UPDATE SKIP LOCKED",
+	},
+	rows: func(columns string) string {
+		return "json_to_recordset(CAST(:rows AS json)) AS r(" + strings.ReplaceAll(columns, "INSTANT", "TIMESTAMPTZ") + ")"
+	},
+	list: func(parameter string) string {
+		return "(SELECT json_array_elements_text(CAST(:" + parameter + " AS json)))"
+	},
+	hasTable: "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = :name",
+}
+
+// SQLite has one writer at a time, so there is nothing to lock.
+var sqlite = &dialect{
+	driver: "sqlite", name: "SQLite", bind: sqlx.QUESTION,
+	words: map[string]string{
+		"instant": "TEXT", "key": "INTEGER", "bytes": "BLOB", "plain": "", "clustered": "WITHOUT ROWID",
+		"lock": "", "lock skip": "",
+	},
+	rows: func(columns string) string {
+		var b strings.Builder
+		for i, column := range strings.Split(columns, ",") {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			name := strings.Fields(column)[0]
+			b.WriteString("json_extract(value, '$." + name + "') AS " + name)
+		}
+		// The LIMIT, which limits nothing, has each object's text made once, and not anew for every column.
+		return "(SELECT " + b.String() + " FROM (SELECT value FROM json_each(:rows) LIMIT -1)) AS r"
+	},
+	list: func(parameter string) string {
+		return "(SELECT value FROM json_each(:" + parameter + "))"
+	},
+	hasTable: "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = :name",
+}
+
+var braces = regexp.MustCompile(`\{\{([^}]+)\}\}`)
+
+// text fills in what stands in double braces.
+func (d *dialect) text(query string) string {
+	if known, ok := d.texts.Load(query); ok {
+		return known.(string)
+	}
+	text := braces.ReplaceAllStringFunc(query, func(place string) string {
+		place = strings.Trim(place, "{}")
+		if word, ok := d.words[place]; ok {
+			return word
+		}
+		switch what, rest, _ := strings.Cut(place, " "); what {
+		case "rows":
+			return d.rows(rest)
+		case "list":
+			return d.list(rest)
+		}
+		panic("storage: no dialect knows {{" + place + "}}") // a query of ours is wrong
+	})
+	d.texts.Store(query, text)
+	return text
+}

@@ -1,0 +1,251 @@
+package storage
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+func TestStreamsComeInOneOrderAndFromOneMoment(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		agents(t, db, "b@example.com", "a@example.com")
+		var records []lifecycle.Record
+		for n := range 20 {
+			records = append(records, active(n, start.Add(-time.Duration(n*7%20)*time.Minute)))
+		}
+		stored := load(t, db, records...)
+		_, err := db.Apply(ctx, decide(start, stored[10:]...))
+		require.NoError(t, err)
+		_, err = db.Apply(ctx, decide(start.Add(time.Second), stored[:10]...))
+		require.NoError(t, err)
+
+		moment, err := db.Snapshot(ctx)
+		require.NoError(t, err)
+		defer moment.Close()
+		load(t, db, active(99, start)) // too late to be seen
+		agents(t, db, "late@example.com")
+
+		var keys []int64
+		require.NoError(t, moment.EachRelationship(ctx, func(r lifecycle.Stored) error { keys = append(keys, r.Key); return nil }))
+		require.Len(t, keys, 20)
+		require.True(t, slices.IsSorted(keys))
+		var events []lifecycle.Event
+		require.NoError(t, moment.EachEvent(ctx, func(e lifecycle.Event) error { events = append(events, e); return nil }))
+		require.Len(t, events, 40)
+		require.True(t, slices.IsSortedFunc(events, func(a, b lifecycle.Event) int {
+			return cmp.Or(a.Recorded.Compare(b.Recorded), a.Effective.Compare(b.Effective), strings.Compare(a.RelationshipID, b.RelationshipID))
+		}))
+		var letters []lifecycle.Letter
+		require.NoError(t, moment.EachLetter(ctx, func(l lifecycle.Letter) error { letters = append(letters, l); return nil }))
+		require.Len(t, letters, 60)
+		require.True(t, slices.IsSortedFunc(letters, func(a, b lifecycle.Letter) int {
+			return cmp.Or(a.Recorded.Compare(b.Recorded), a.Due.Compare(b.Due), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Ordinal, b.Ordinal))
+		}))
+		var mails []string
+		require.NoError(t, moment.EachContact(ctx, func(c lifecycle.Contact) error { mails = append(mails, c.Mail); return nil }))
+		require.Equal(t, []string{"a@example.com", "b@example.com"}, mails)
+
+		enough := errors.New("enough")
+		require.ErrorIs(t, db.EachRelationship(ctx, func(lifecycle.Stored) error { return enough }), enough)
+		n := 0
+		require.NoError(t, db.EachRelationship(ctx, func(lifecycle.Stored) error { n++; return nil }))
+		require.Equal(t, 21, n)
+	})
+}
+
+func TestRelationshipsAreFound(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		other := named(active(2, start.AddDate(0, 2, 0)), "100%_Größe!")
+		other.Customer.TenantID = "cccccccc-0000-4000-8000-000000000001"
+		elsewhere := named(active(3, start.AddDate(0, 3, 0)), "Contoso 2026")
+		elsewhere.Partner = customer
+		load(t, db, active(1, start.AddDate(0, 1, 0)), other, elsewhere, ended(4, start.AddDate(0, -1, 0)))
+		for _, test := range []struct {
+			query RelationshipQuery
+			want  []int64
+		}{
+			{RelationshipQuery{}, []int64{1, 2, 3, 4}},
+			{RelationshipQuery{Limit: 2}, []int64{1, 2}},
+			{RelationshipQuery{After: 2}, []int64{3, 4}},
+			{RelationshipQuery{After: 2, Limit: 1}, []int64{3}},
+			{RelationshipQuery{Statuses: []lifecycle.Status{lifecycle.Terminated, lifecycle.Expired}}, []int64{4}},
+			{RelationshipQuery{Partner: strings.ToUpper(customer)}, []int64{3}},
+			{RelationshipQuery{Customer: other.Customer.TenantID}, []int64{2}},
+			{RelationshipQuery{Name: "GRÖSSE!"}, []int64{2}},
+			{RelationshipQuery{Name: "0%_G"}, []int64{2}},
+			{RelationshipQuery{Name: "_______"}, nil},
+			{RelationshipQuery{Name: "contoso"}, []int64{3}},
+			{RelationshipQuery{EndsFrom: other.End}, []int64{2, 3}},
+			{RelationshipQuery{EndsBefore: other.End}, []int64{1, 4}},
+			{RelationshipQuery{Next: lifecycle.EndTerm}, []int64{1, 2, 3}},
+			{RelationshipQuery{Next: lifecycle.EndTerm, Partner: partner, EndsFrom: start, EndsBefore: other.End}, []int64{1}},
+		} {
+			found, err := db.Relationships(ctx, test.query)
+			require.NoError(t, err)
+			var keys []int64
+			for _, r := range found {
+				keys = append(keys, r.Key)
+			}
+			require.Equal(t, test.want, keys, "%+v", test.query)
+		}
+		_, err := db.Relationship(ctx, "nobody")
+		require.ErrorIs(t, err, lifecycle.ErrNotFound)
+		require.EqualError(t, err, "read relationship nobody: not found")
+	})
+}
+
+func TestBacklogNamesEveryRule(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		load(t, db, active(1, start), active(2, start.Add(-time.Hour)), active(3, start.Add(time.Microsecond)))
+		backlogs, err := db.Backlogs(ctx, start)
+		require.NoError(t, err)
+		require.Len(t, backlogs, len(lifecycle.Rules))
+		for i, b := range backlogs {
+			require.Equal(t, lifecycle.Rules[i].Name, b.Rule)
+			if b.Rule == lifecycle.EndTerm {
+				require.Equal(t, lifecycle.Backlog{Rule: b.Rule, Due: 2, Oldest: start.Add(-time.Hour)}, b)
+			} else {
+				require.Zero(t, b.Due)
+				require.Zero(t, b.Oldest)
+			}
+		}
+	})
+}
+
+func TestTimersFollowThePolicy(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		load(t, db, ended(1, start), ended(2, start), active(3, start))
+		moved, err := db.Retime(ctx, policy)
+		require.NoError(t, err)
+		require.Zero(t, moved)
+		other := lifecycle.DefaultPolicy()
+		other.Names.HoldFor = lifecycle.Days(10)
+		moved, err = db.Retime(ctx, other)
+		require.NoError(t, err)
+		require.EqualValues(t, 2, moved)
+		backlogs, err := db.Backlogs(ctx, start.Add(10*lifecycle.Day))
+		require.NoError(t, err)
+		require.Contains(t, backlogs, lifecycle.Backlog{Rule: lifecycle.ReleaseName, Due: 2, Oldest: start.Add(10 * lifecycle.Day)})
+		moved, err = db.Retime(ctx, other)
+		require.NoError(t, err)
+		require.Zero(t, moved)
+	})
+}
+
+func TestTokens(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		any, err := db.AnyTokens(ctx)
+		require.NoError(t, err)
+		require.False(t, any)
+		hash := []byte{0, 1, 0xff}
+		id, err := db.CreateToken(ctx, "ci", hash, []string{"sweep", "read"}, start)
+		require.NoError(t, err)
+		_, err = db.CreateToken(ctx, "ci", []byte("other"), nil, start)
+		require.ErrorIs(t, err, ErrTokenExists)
+		name, scopes, err := db.TokenByHash(ctx, hash)
+		require.NoError(t, err)
+		require.Equal(t, "ci", name)
+		require.Equal(t, []string{"sweep", "read"}, scopes)
+		_, _, err = db.TokenByHash(ctx, []byte{0, 1})
+		require.ErrorIs(t, err, lifecycle.ErrNotFound)
+
+		require.NoError(t, db.RevokeToken(ctx, "ci", start.Add(time.Second)))
+		require.ErrorIs(t, db.RevokeToken(ctx, "ci", start), lifecycle.ErrNotFound)
+		_, _, err = db.TokenByHash(ctx, hash)
+		require.ErrorIs(t, err, lifecycle.ErrNotFound)
+		second, err := db.CreateToken(ctx, "ci", []byte("other"), []string{}, start)
+		require.NoError(t, err, "the name is free again")
+		require.NoError(t, db.RevokeToken(ctx, fmt.Sprint(second), start))
+		tokens, err := db.Tokens(ctx)
+		require.NoError(t, err)
+		require.Equal(t, []Token{{ID: id, Name: "ci", Scopes: []string{"sweep", "read"}, Created: start, Revoked: start.Add(time.Second)},
+			{ID: second, Name: "ci", Scopes: []string{}, Created: start, Revoked: start}}, tokens)
+	})
+}
+
+func TestTestClockGoesForwardOnly(t *testing.T) {
+	eachURL(t, func(t *testing.T, url string) {
+		db := migrated(t, url, Sandbox)
+		later := start.AddDate(2, 0, 0)
+		require.NoError(t, db.SetTestClock(ctx, start, later))
+		require.ErrorIs(t, db.SetTestClock(ctx, start, later), ErrClockMoved)
+		require.ErrorIs(t, db.SetTestClock(ctx, later, start), ErrClockBack)
+		now, err := db.TestClock(ctx)
+		require.NoError(t, err)
+		require.Equal(t, later, now)
+	})
+}
+
+func TestLiveDatabaseHasNoTestClock(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		_, err := db.TestClock(ctx)
+		require.ErrorIs(t, err, ErrLive)
+		require.ErrorIs(t, db.SetTestClock(ctx, start, start.Add(1)), ErrLive)
+		require.ErrorIs(t, db.Migrate(ctx, Sandbox, start), ErrOtherKind)
+		_, err = db.TestClock(ctx)
+		require.ErrorIs(t, err, ErrLive, "mistaking it for a sandbox did not give it one")
+	})
+}
+
+// plan is how the database would run a query.
+func plan(t *testing.T, db *DB, query string, a args) string {
+	t.Helper()
+	explain := "EXPLAIN "
+	if db.dialect == sqlite {
+		explain = "EXPLAIN QUERY PLAN "
+	}
+	text, values, err := session{db.pool, db.dialect}.bound(explain+query, a)
+	require.NoError(t, err)
+	rows, err := db.pool.QueryxContext(ctx, text, values...)
+	require.NoError(t, err)
+	defer rows.Close()
+	var lines []string
+	for rows.Next() {
+		columns, err := rows.SliceScan()
+		require.NoError(t, err)
+		lines = append(lines, fmt.Sprint(columns[len(columns)-1]))
+	}
+	require.NoError(t, rows.Err())
+	return strings.Join(lines, "\n")
+}
+
+func TestIndexesAreUsed(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		agents(t, db, "a@example.com")
+		var records []lifecycle.Record
+		for n := range 4000 {
+			records = append(records, active(n, start.Add(time.Duration(n)*time.Hour)))
+		}
+		load(t, db, records...)
+		_, err := db.pool.ExecContext(ctx, "ANALYZE")
+		require.NoError(t, err)
+		rules := page[lifecycle.RuleName](lifecycle.RuleNames())
+		asOf := at(start.Add(100 * time.Hour))
+		scan := args{"after_at": dawn, "after_key": 0, "upto_at": asOf, "upto_key": 5000, "as_of": asOf, "rules": rules, "size": 10, "records": 50}
+
+		for name, p := range map[string]string{"due": plan(t, db, selectDue, scan), "cut": plan(t, db, selectChunkEnds, scan)} {
+			require.Contains(t, p, "relationships_timers", "%s: %s", name, p)
+			require.NotContains(t, p, "Seq Scan on relationships", "%s: %s", name, p)
+			if db.dialect == sqlite {
+				require.NotContains(t, p, "SCAN relationships", "%s: %s", name, p)
+				require.NotContains(t, p, "SCAN t", "%s: %s", name, p)
+			}
+		}
+		require.Contains(t, plan(t, db, selectChunkEnds, scan), map[*dialect]string{sqlite: "COVERING INDEX relationships_timers", postgres: "Index Only Scan using relationships_timers"}[db.dialect])
+
+		var updates []updateRow
+		for _, d := range decide(start, mustRead(t, db, id(1)), mustRead(t, db, id(2))) {
+			updates = append(updates, updateRow{rowOf(d.Key, &d.Decision), d.Version})
+		}
+		p := plan(t, db, updatePage, args{"rows": page[updateRow](updates)})
+		require.Contains(t, p, map[*dialect]string{sqlite: "SEARCH relationships USING INTEGER PRIMARY KEY", postgres: "Index Scan using relationships_pkey"}[db.dialect], p)
+	})
+}

@@ -1,0 +1,285 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// A register is what an import has to know of the database to decide about a batch, and what has been decided so far: who
+// has which id, and who holds which name. It is filled with two queries, and written with a handful.
+type register struct {
+	policy *lifecycle.Policy
+	now    time.Time
+	byID   map[string]*entry
+	byName map[heldName]*entry
+	order  []*entry // those that are to be written, as they came
+}
+
+// An entry is one relationship as it will stand after what has been decided.
+type entry struct {
+	key      int64 // 0: it is new
+	was      int64 // the version that the database has
+	wasName  heldName
+	wasNamed bool // the database lets it hold wasName
+	digest   string
+	redigest bool // the digest has to be written
+	touched  bool // is in order
+	lifecycle.Decision
+}
+
+// A heldName is a display name as it is compared, and the partner among whose names it must be the only one.
+type heldName struct {
+	Partner string `json:"partner_id"`
+	NameKey string `json:"name_key"`
+}
+
+func nameOf(r *lifecycle.Record) heldName { return heldName{r.Partner, nameKey(r.DisplayName)} }
+
+func openRegister(ctx context.Context, s session, batch []lifecycle.Incoming, p *lifecycle.Policy, now time.Time) (*register, error) {
+	type wanted struct {
+		ID string `json:"id"`
+		heldName
+	}
+	rows := make([]wanted, len(batch))
+	for i := range batch {
+		rows[i] = wanted{clean(batch[i].ID), nameOf(&batch[i].Record)}
+		rows[i].Partner, rows[i].NameKey = clean(rows[i].Partner), clean(rows[i].NameKey)
+	}
+	r := &register{policy: p, now: now, byID: map[string]*entry{}, byName: map[heldName]*entry{}}
+	// Those with the ids, and those that hold the names; locked in the order of their keys.
+	err := each(ctx, s, selectRelationships+`WHERE t.key IN (
+			SELECT known.key FROM {{rows id TEXT, partner_id TEXT, name_key TEXT}} JOIN relationships AS known ON known.id = r.id
+			UNION
+			SELECT holder.key FROM {{rows id TEXT, partner_id TEXT, name_key TEXT}} JOIN relationships AS holder
+				ON holder.partner_id = r.partner_id AND holder.name_key = r.name_key AND holder.name_released_at IS NULL)
+		ORDER BY t.key {{lock}}`, args{"rows": page[wanted](rows)}, r.know)
+	return r, err
+}
+
+// know enters a relationship that the database has.
+func (r *register) know(row *relationshipRow) error {
+	stored, err := row.stored()
+	if err != nil {
+		return err
+	}
+	e := &entry{key: row.Key, was: row.Version, digest: row.Digest, Decision: lifecycle.Decision{Record: stored.Record, Next: row.next()}}
+	e.wasName, e.wasNamed = heldName{row.PartnerID, row.NameKey}, stored.NameReleased.IsZero()
+	r.byID[e.Record.ID] = e
+	if e.wasNamed {
+		r.byName[e.wasName] = e
+	}
+	return nil
+}
+
+// receive decides about one record on top of everything decided so far.
+func (r *register) receive(in *lifecycle.Incoming) lifecycle.Intake {
+	if fault := unstorable(&in.Record); fault != nil {
+		return lifecycle.Intake{Taken: lifecycle.TakenNot, Fault: fault}
+	}
+	e := r.byID[in.ID]
+	var stored *lifecycle.Stored
+	if e != nil {
+		stored = &lifecycle.Stored{Key: e.key, Record: e.Record}
+	}
+	same := e != nil && e.digest != "" && e.digest == in.Digest
+	decided, intake := lifecycle.Receive(stored, same, in.Record, r.policy, r.now)
+	switch intake.Taken {
+	case lifecycle.TakenNew, lifecycle.TakenChanged:
+		return r.take(e, in.Digest, decided.Decision, intake)
+	case lifecycle.TakenBefore:
+		if !same { // the same content in other words: the next time these are known too
+			r.touch(e)
+			e.digest, e.redigest = in.Digest, true
+		}
+	}
+	return intake
+}
+
+// take enters a decision that Receive came to, if its name can be had.
+func (r *register) take(e *entry, digest string, d lifecycle.Decision, intake lifecycle.Intake) lifecycle.Intake {
+	if fault := r.makeWay(e, &d); fault != nil {
+		return lifecycle.Intake{Taken: lifecycle.TakenNot, Fault: fault}
+	}
+	if e == nil {
+		e = &entry{}
+		r.byID[d.Record.ID] = e
+	}
+	e.digest, e.redigest = digest, true
+	r.decide(e, &d)
+	return intake
+}
+
+// makeWay sees to it that the name of d's record is free for e, or not needed. A timer that is due frees it: the holder's,
+// or, where the record ended long enough ago, its own. Otherwise the fault says who holds the name.
+func (r *register) makeWay(e *entry, d *lifecycle.Decision) *lifecycle.Fault {
+	holder := r.byName[nameOf(&d.Record)]
+	if holder == nil || holder == e || !d.Record.NameReleased.IsZero() {
+		return nil
+	}
+	due := lifecycle.Evaluate(holder.Record, r.policy, r.now)
+	if !due.Record.NameReleased.IsZero() {
+		r.decide(holder, &due)
+		return nil
+	}
+	if !d.Record.Ended().IsZero() {
+		if own := lifecycle.Evaluate(d.Record, r.policy, r.now); !own.Record.NameReleased.IsZero() {
+			follow(d, &own)
+			return nil
+		}
+	}
+	return &lifecycle.Fault{Field: "displayName", Value: d.Record.DisplayName, Reason: heldBy(&due)}
+}
+
+// heldBy says for people who holds a name, holder being the decision about it as of now.
+func heldBy(holder *lifecycle.Decision) string {
+	h := &holder.Record
+	ended := h.Ended()
+	switch {
+	case ended.IsZero():
+		return fmt.Sprintf("is held by relationship %s, which is %s; choose another name", h.ID, h.Status)
+	case holder.Next.At.IsZero():
+		return fmt.Sprintf("is held by relationship %s, which is %s since %s, and never comes free; choose another name",
+			h.ID, h.Status, lifecycle.FormatInstant(ended))
+	}
+	return fmt.Sprintf("is held until %s by relationship %s, which is %s since %s; wait until then or choose another name",
+		lifecycle.FormatInstant(holder.Next.At), h.ID, h.Status, lifecycle.FormatInstant(ended))
+}
+
+// decide puts d on top of what has been decided about e.
+func (r *register) decide(e *entry, d *lifecycle.Decision) {
+	if held := nameOf(&e.Record); r.byName[held] == e {
+		delete(r.byName, held)
+	}
+	r.touch(e)
+	follow(&e.Decision, d)
+	if e.Record.NameReleased.IsZero() {
+		r.byName[nameOf(&e.Record)] = e
+	}
+}
+
+func (r *register) touch(e *entry) {
+	if !e.touched {
+		e.touched = true
+		r.order = append(r.order, e)
+	}
+}
+
+// follow puts one decision about a record behind another.
+func follow(d, next *lifecycle.Decision) {
+	d.Record, d.Recorded, d.Next = next.Record, next.Recorded, next.Next
+	d.Changes = append(d.Changes, next.Changes...)
+	d.Notices = append(d.Notices, next.Notices...)
+}
+
+// unstorable is a fault for a text that PostgreSQL would not take, and would refuse the whole batch for.
+func unstorable(r *lifecycle.Record) *lifecycle.Fault {
+	for _, text := range []struct{ field, value string }{
+		{"id", r.ID}, {"displayName", r.DisplayName}, {"partner.tenantId", r.Partner}, {"customer.tenantId", r.Customer.TenantID},
+		{"customer.displayName", r.Customer.DisplayName}, {"accessDetails.unifiedRoles", strings.Join(r.Roles, " ")},
+	} {
+		if strings.ContainsRune(text.value, 0) || !utf8.ValidString(text.value) {
+			return &lifecycle.Fault{Field: text.field, Value: clean(text.value), Reason: "holds a NUL character or is not valid UTF-8; take it out"}
+		}
+	}
+	return nil
+}
+
+// write writes what has been decided. Names are let go of first, so that their order does not matter: two records may even
+// swap theirs.
+func (r *register) write(ctx context.Context, s session) error {
+	var created, changed []*entry
+	for _, e := range r.order {
+		if e.key == 0 {
+			created = append(created, e)
+		} else {
+			changed = append(changed, e)
+		}
+	}
+	if err := letNamesGo(ctx, s, changed, r.now); err != nil {
+		return err
+	}
+	if err := updateEntries(ctx, s, changed); err != nil {
+		return err
+	}
+	return insertEntries(ctx, s, created)
+}
+
+// letNamesGo takes out of the index of names those that their holders will not hold any more. What it writes there for the
+// moment, updateEntries writes over.
+func letNamesGo(ctx context.Context, s session, entries []*entry, now time.Time) error {
+	type keyRow struct {
+		Key int64 `json:"key"`
+	}
+	var rows []keyRow
+	for _, e := range entries {
+		if len(e.Changes) > 0 && e.wasNamed && (!e.Record.NameReleased.IsZero() || nameOf(&e.Record) != e.wasName) {
+			rows = append(rows, keyRow{e.key})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, `UPDATE relationships SET name_released_at = :now FROM {{rows key BIGINT}} WHERE relationships.key = r.key`,
+		args{"rows": page[keyRow](rows), "now": at(now)})
+	return err
+}
+
+func updateEntries(ctx context.Context, s session, entries []*entry) error {
+	type digestRow struct {
+		Key    int64  `json:"key"`
+		Digest string `json:"digest"`
+	}
+	var decided []lifecycle.Decided
+	var digests []digestRow
+	for _, e := range entries {
+		if len(e.Changes) > 0 {
+			decided = append(decided, lifecycle.Decided{Key: e.key, Version: e.was, Decision: e.Decision})
+		}
+		if e.redigest {
+			digests = append(digests, digestRow{e.key, e.digest})
+		}
+	}
+	if len(decided) > 0 {
+		if _, err := apply(ctx, s, decided); err != nil {
+			return err
+		}
+	}
+	if len(digests) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, `UPDATE relationships SET digest = r.digest FROM {{rows key BIGINT, digest TEXT}} WHERE relationships.key = r.key`,
+		args{"rows": page[digestRow](digests)})
+	return err
+}
+
+// insertEntries gives new relationships their keys and writes them, with their events and notices.
+func insertEntries(ctx context.Context, s session, entries []*entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	first, err := take(ctx, s, relationshipCounter, len(entries))
+	if err != nil {
+		return err
+	}
+	rows := make([]relationshipRow, len(entries))
+	decided := make([]lifecycle.Decided, len(entries))
+	for i, e := range entries {
+		decided[i] = lifecycle.Decided{Key: first + int64(i), Decision: e.Decision}
+		rows[i] = rowOf(decided[i].Key, &e.Decision)
+		rows[i].Digest = e.digest
+	}
+	if _, err := s.exec(ctx, `INSERT INTO relationships (`+ofRelationship("", "")+`) SELECT `+ofRelationship("r", "")+`
+		FROM {{rows `+relationshipColumns+`}} ORDER BY r.key`, args{"rows": page[relationshipRow](rows)}); err != nil {
+		return err
+	}
+	if err := insertEvents(ctx, s, decided); err != nil {
+		return err
+	}
+	_, err = insertNotices(ctx, s, decided)
+	return err
+}

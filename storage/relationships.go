@@ -1,0 +1,265 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// A relationshipRow is a row of table relationships, on its way in or out.
+type relationshipRow struct {
+	Key            int64              `json:"key"`
+	ID             string             `json:"id"`
+	PartnerID      string             `json:"partner_id"`
+	DisplayName    string             `json:"display_name"`
+	NameKey        string             `json:"name_key"`
+	Duration       string             `json:"duration"`
+	AutoExtend     bool               `json:"auto_extend"`
+	Status         lifecycle.Status   `json:"status"`
+	CustomerID     string             `json:"customer_id"`
+	CustomerName   string             `json:"customer_name"`
+	Roles          string             `json:"roles"`
+	CreatedAt      triedTime          `json:"created_at"`
+	ModifiedAt     triedTime          `json:"modified_at"`
+	LockedAt       triedTime          `json:"locked_at"`
+	ActivatedAt    triedTime          `json:"activated_at"`
+	EndAt          triedTime          `json:"end_at"`
+	WarnAfter      triedTime          `json:"warn_after"`
+	NameReleasedAt triedTime          `json:"name_released_at"`
+	Digest         string             `json:"digest"`
+	Version        int64              `json:"version"`
+	NextRule       lifecycle.RuleName `json:"next_rule"`
+	NextAt         triedTime          `json:"next_at"`
+}
+
+// relationshipColumns are those of a relationshipRow, as a page of rows declares them.
+const relationshipColumns = `key BIGINT, id TEXT, partner_id TEXT, display_name TEXT, name_key TEXT, duration TEXT,
+	auto_extend BOOLEAN, status TEXT, customer_id TEXT, customer_name TEXT, roles TEXT, created_at INSTANT,
+	modified_at INSTANT, locked_at INSTANT, activated_at INSTANT, end_at INSTANT, warn_after INSTANT,
+	name_released_at INSTANT, digest TEXT, version BIGINT, next_rule TEXT, next_at INSTANT`
+
+// ofRelationship lists their names: with the table that they are read from, and with the field that they are read into,
+// where one is given.
+func ofRelationship(table, field string) string {
+	var names []string
+	for column := range strings.SplitSeq(relationshipColumns, ",") {
+		name := strings.Fields(column)[0]
+		switch {
+		case field != "":
+			name = table + "." + name + ` AS "` + field + "." + name + `"`
+		case table != "":
+			name = table + "." + name
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
+
+var selectRelationships = "SELECT " + ofRelationship("t", "") + " FROM relationships AS t "
+
+func rowOf(key int64, d *lifecycle.Decision) relationshipRow {
+	r := &d.Record
+	return relationshipRow{
+		Key: key, ID: r.ID, PartnerID: r.Partner, DisplayName: r.DisplayName, NameKey: nameKey(r.DisplayName),
+		Duration: r.Duration.String(), AutoExtend: r.AutoExtend, Status: r.Status,
+		CustomerID: r.Customer.TenantID, CustomerName: r.Customer.DisplayName, Roles: jsonList(r.Roles),
+		CreatedAt: tried(r.Created), ModifiedAt: tried(r.Modified), LockedAt: tried(r.Locked), ActivatedAt: tried(r.Activated),
+		EndAt: tried(r.End), WarnAfter: tried(r.WarnAfter), NameReleasedAt: tried(r.NameReleased),
+		Version: r.Version, NextRule: d.Next.Rule, NextAt: tried(d.Next.At),
+	}
+}
+
+// record reads the row. The error says which column holds what nobody here has written.
+func (row *relationshipRow) record() (lifecycle.Stored, error) {
+	r := lifecycle.Record{
+		ID: row.ID, Partner: row.PartnerID, DisplayName: row.DisplayName, AutoExtend: row.AutoExtend, Status: row.Status,
+		Customer: lifecycle.Tenant{TenantID: row.CustomerID, DisplayName: row.CustomerName}, Version: row.Version,
+	}
+	var faults []error
+	check := func(column string, err error) {
+		if err != nil {
+			faults = append(faults, fmt.Errorf("column %s cannot be read: %w", column, err))
+		}
+	}
+	instant := func(column string, t triedTime) time.Time {
+		check(column, t.fault)
+		return t.Time
+	}
+	check("duration", r.Duration.UnmarshalText([]byte(row.Duration)))
+	check("roles", json.Unmarshal([]byte(row.Roles), &r.Roles))
+	r.Created, r.Modified = instant("created_at", row.CreatedAt), instant("modified_at", row.ModifiedAt)
+	r.Locked, r.Activated = instant("locked_at", row.LockedAt), instant("activated_at", row.ActivatedAt)
+	r.End, r.WarnAfter = instant("end_at", row.EndAt), instant("warn_after", row.WarnAfter)
+	r.NameReleased = instant("name_released_at", row.NameReleasedAt)
+	check("next_at", row.NextAt.fault)
+	if len(r.Roles) == 0 {
+		r.Roles = nil
+	}
+	return lifecycle.Stored{Key: row.Key, Record: r}, errors.Join(faults...)
+}
+
+// next is the timer that is stored with the record.
+func (row *relationshipRow) next() lifecycle.Timer {
+	return lifecycle.Timer{Rule: row.NextRule, At: row.NextAt.Time}
+}
+
+func jsonList[T ~string](values []T) string {
+	if len(values) == 0 {
+		return "[]"
+	}
+	text, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // strings can always be written
+	}
+	return string(text)
+}
+
+// stored reads a row that must be readable.
+func (row *relationshipRow) stored() (lifecycle.Stored, error) {
+	stored, err := row.record()
+	if err != nil {
+		return stored, fmt.Errorf("relationship %s: %w", row.ID, err)
+	}
+	return stored, nil
+}
+
+// Relationship reads the relationship with this id as it is stored; [lifecycle.ErrNotFound] where there is none.
+func (db *DB) Relationship(ctx context.Context, id string) (stored lifecycle.Stored, err error) {
+	err = db.read(ctx, "read relationship "+id, func(s session) error {
+		var row relationshipRow
+		if err := s.get(ctx, &row, selectRelationships+`WHERE t.id = :id`, args{"id": id}); err != nil {
+			return err
+		}
+		stored, err = row.stored()
+		return err
+	})
+	return stored, err
+}
+
+// A RelationshipQuery says which relationships are wanted. The zero query wants all of them.
+type RelationshipQuery struct {
+	Statuses   []lifecycle.Status // any of these
+	Partner    string             // tenant id
+	Customer   string             // tenant id
+	Name       string             // stands somewhere in the display name, in upper or lower case
+	EndsFrom   time.Time          // ends at this instant or later
+	EndsBefore time.Time          // ends before this instant
+	Next       lifecycle.RuleName // the rule of the next timer
+	After      int64              // the key of the last one on the page before
+	Limit      int                // at most so many; 0: no limit
+}
+
+// Relationships lists relationships as they are stored, by key, which is the order in which they came in.
+func (db *DB) Relationships(ctx context.Context, q RelationshipQuery) (found []lifecycle.Stored, err error) {
+	where, a := q.where()
+	err = db.read(ctx, "list relationships", func(s session) error {
+		return each(ctx, s, selectRelationships+where, a, func(row *relationshipRow) error {
+			stored, err := row.stored()
+			found = append(found, stored)
+			return err
+		})
+	})
+	return found, err
+}
+
+func (q *RelationshipQuery) where() (string, args) {
+	w := where{args: args{}}
+	w.and(len(q.Statuses) > 0, "t.status IN {{list statuses}}", "statuses", page[lifecycle.Status](q.Statuses))
+	w.and(q.Partner != "", "t.partner_id = :partner", "partner", strings.ToLower(q.Partner))
+	w.and(q.Customer != "", "t.customer_id = :customer", "customer", strings.ToLower(q.Customer))
+	w.and(q.Name != "", "t.name_key LIKE :name ESCAPE '!'", "name", likeAnywhere(nameKey(q.Name)))
+	w.and(!q.EndsFrom.IsZero(), "t.end_at >= :ends_from", "ends_from", at(q.EndsFrom))
+	w.and(!q.EndsBefore.IsZero(), "t.end_at < :ends_before", "ends_before", at(q.EndsBefore))
+	w.and(q.Next != "", "t.next_rule = :next", "next", q.Next)
+	w.and(q.After != 0, "t.key > :after", "after", q.After)
+	return w.order("t.key", q.Limit)
+}
+
+// where collects the conditions of a query, each with its one parameter.
+type where struct {
+	conditions []string
+	args       args
+}
+
+func (w *where) and(wanted bool, condition, parameter string, value any) {
+	if wanted {
+		w.conditions = append(w.conditions, condition)
+		w.args[parameter] = value
+	}
+}
+
+// order ends the query.
+func (w *where) order(by string, limit int) (string, args) {
+	text := ""
+	if len(w.conditions) > 0 {
+		text = "WHERE " + strings.Join(w.conditions, " AND ") + " "
+	}
+	text += "ORDER BY " + by
+	if limit > 0 {
+		text += " LIMIT :limit"
+		w.args["limit"] = limit
+	}
+	return text, w.args
+}
+
+// likeAnywhere is a pattern for LIKE … ESCAPE '!'.
+func likeAnywhere(s string) string {
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(s) + "%"
+}
+
+// selectDue is a range of the index of timers.
+var selectDue = selectRelationships + `WHERE (t.next_at, t.key) > (:after_at, :after_key) AND (t.next_at, t.key) <= (:upto_at, :upto_key)
+	AND t.next_at <= :as_of AND t.next_rule IN {{list rules}} ORDER BY t.next_at, t.key`
+
+// DueRecords reads the records of a chunk that are due by asOf under one of the rules, in the order in which they are. What
+// cannot be read comes back as a Failure, with no instant: that is for whoever writes it down.
+func (db *DB) DueRecords(ctx context.Context, c lifecycle.Chunk, rules []lifecycle.RuleName, asOf time.Time) (due []lifecycle.Stored, failures []lifecycle.Failure, err error) {
+	err = db.read(ctx, "read the due records of chunk "+c.String(), func(s session) error {
+		due, failures = nil, nil
+		return each(ctx, s, selectDue, args{"after_at": orDawn(c.After.At), "after_key": c.After.Key, "upto_at": orDawn(c.UpTo.At),
+			"upto_key": c.UpTo.Key, "as_of": at(asOf), "rules": page[lifecycle.RuleName](lifecycle.ScanFor(rules))}, func(row *relationshipRow) error {
+			stored, err := row.record()
+			if err != nil {
+				failures = append(failures, lifecycle.Failure{Sweep: c.Sweep, RelationshipID: row.ID, Key: row.Key, Reason: err.Error()})
+				return nil
+			}
+			due = append(due, stored)
+			return nil
+		})
+	})
+	return due, failures, err
+}
+
+// Act changes one record as decide says, in one transaction in which nobody else can change it. An error of decide's is
+// returned as it is, and nothing is written. decide may be called again after a deadlock, so it must do nothing but decide.
+// [lifecycle.ErrNotFound] where there is no such relationship.
+func (db *DB) Act(ctx context.Context, id string, decide func(lifecycle.Record) (lifecycle.Decision, error)) (decision lifecycle.Decision, err error) {
+	var refused error
+	err = db.write(ctx, "act on relationship "+id, func(s session) error {
+		var row relationshipRow
+		if err := s.get(ctx, &row, selectRelationships+`WHERE t.id = :id {{lock}}`, args{"id": id}); err != nil {
+			return err
+		}
+		stored, err := row.stored()
+		if err != nil {
+			return err
+		}
+		if decision, refused = decide(stored.Record); refused != nil {
+			return refused
+		}
+		if decision.Empty() && decision.Next == row.next() {
+			return nil
+		}
+		_, err = apply(ctx, s, []lifecycle.Decided{{Key: stored.Key, Version: stored.Version, Decision: decision}})
+		return err
+	})
+	if refused != nil {
+		return decision, refused
+	}
+	return decision, err
+}

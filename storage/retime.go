@@ -1,0 +1,102 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// Retime sets the stored next timers by policy p and says how many it has moved. Where they were set by the same policy and
+// the same rules already it looks at none. It works page by page, beside others; stopped in the middle it begins anew.
+func (db *DB) Retime(ctx context.Context, p *lifecycle.Policy) (moved int64, err error) {
+	const doing = "set the next timers by the policy"
+	mark, err := policyMark(p)
+	if err != nil {
+		return 0, said(doing, err)
+	}
+	if same, err := db.timedBy(ctx, mark); err != nil || same {
+		return 0, said(doing, err)
+	}
+	for after, more := int64(0), true; more; {
+		err := db.write(ctx, doing, func(s session) error {
+			page, err := retimePage(ctx, s, p, after)
+			if err != nil {
+				return err
+			}
+			after, more, moved = page.last, page.records > 0, moved+page.moved
+			return nil
+		})
+		if err != nil {
+			return moved, err
+		}
+	}
+	return moved, db.write(ctx, doing, func(s session) error {
+		_, err := s.exec(ctx, `INSERT INTO meta (name, value) VALUES ('policy', :mark)
+			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, args{"mark": mark})
+		return err
+	})
+}
+
+// policyMark changes whenever the timers may: with a number of the policy, and with the rules.
+func policyMark(p *lifecycle.Policy) (string, error) {
+	text, err := json.Marshal([]any{p, lifecycle.RuleNames()})
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), err
+}
+
+// timedBy says whether the timers were set by the policy with this mark.
+func (db *DB) timedBy(ctx context.Context, mark string) (same bool, err error) {
+	err = db.read(ctx, "read the mark of the policy", func(s session) error {
+		has, err := meta(ctx, s, "policy")
+		same = has == mark
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return same, err
+}
+
+type retimed struct {
+	records, moved int64
+	last           int64 // key
+}
+
+// retimePage does the next records after a key.
+func retimePage(ctx context.Context, s session, p *lifecycle.Policy, after int64) (page retimed, err error) {
+	var rows []timerRow
+	err = each(ctx, s, selectRelationships+`WHERE t.key > :after ORDER BY t.key LIMIT 1000`, args{"after": after}, func(row *relationshipRow) error {
+		page.records, page.last = page.records+1, row.Key
+		stored, err := row.record()
+		if err != nil {
+			return nil //nolint:nilerr // the sweep that comes upon it says so; here it must not keep the others back
+		}
+		if next := lifecycle.NextTimer(&stored.Record, p); next.Rule != row.NextRule || !next.At.Equal(row.NextAt.Time) {
+			rows = append(rows, timerRow{row.Key, row.Version, next.Rule, at(next.At)})
+		}
+		return nil
+	})
+	if err != nil || len(rows) == 0 {
+		return page, err
+	}
+	page.moved, err = setTimers(ctx, s, rows)
+	return page, err
+}
+
+type timerRow struct {
+	Key    int64              `json:"key"`
+	Was    int64              `json:"was"` // the version that it was computed for
+	Rule   lifecycle.RuleName `json:"rule"`
+	NextAt dbTime             `json:"next_at"`
+}
+
+func setTimers(ctx context.Context, s session, rows []timerRow) (moved int64, err error) {
+	return s.exec(ctx, `UPDATE relationships SET next_rule = r.rule, next_at = r.next_at
+		FROM {{rows key BIGINT, was BIGINT, rule TEXT, next_at INSTANT}}
+		WHERE relationships.key = r.key AND relationships.version = r.was`, args{"rows": page[timerRow](rows)})
+}

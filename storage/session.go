@@ -1,0 +1,173 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// A session runs queries, in a transaction or outside of one. Queries are written as [dialect] says, with named parameters.
+type session struct {
+	q       sqlx.ExtContext
+	dialect *dialect
+}
+
+// args are the named parameters of a query.
+type args map[string]any
+
+func (s session) bound(query string, a args) (string, []any, error) {
+	if a == nil {
+		a = args{}
+	}
+	text, values, err := sqlx.Named(s.dialect.text(query), map[string]any(a))
+	return sqlx.Rebind(s.dialect.bind, text), values, err
+}
+
+// exec runs a statement and says how many rows it touched.
+func (s session) exec(ctx context.Context, query string, a args) (int64, error) {
+	text, values, err := s.bound(query, a)
+	if err != nil {
+		return 0, err
+	}
+	result, err := s.q.ExecContext(ctx, text, values...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// get reads one row; sql.ErrNoRows, which said makes lifecycle.ErrNotFound, where there is none.
+func (s session) get(ctx context.Context, into any, query string, a args) error {
+	text, values, err := s.bound(query, a)
+	if err != nil {
+		return err
+	}
+	return sqlx.GetContext(ctx, s.q, into, text, values...)
+}
+
+// list reads all rows into a slice.
+func (s session) list(ctx context.Context, into any, query string, a args) error {
+	text, values, err := s.bound(query, a)
+	if err != nil {
+		return err
+	}
+	return sqlx.SelectContext(ctx, s.q, into, text, values...)
+}
+
+// each reads row by row, so that memory stays bounded.
+func each[T any](ctx context.Context, s session, query string, a args, row func(*T) error) error {
+	text, values, err := s.bound(query, a)
+	if err != nil {
+		return err
+	}
+	rows, err := s.q.QueryxContext(ctx, text, values...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t T
+		if err := rows.StructScan(&t); err != nil {
+			return err
+		}
+		if err := row(&t); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// A page is rows on their way into the database: one parameter, a JSON array of objects, or of plain values.
+type page[T any] []T
+
+// Value is the JSON text.
+func (p page[T]) Value() (driver.Value, error) {
+	if len(p) == 0 {
+		return "[]", nil // a nil slice would be null, which is no rows on neither database
+	}
+	text, err := json.Marshal([]T(p))
+	return string(text), err
+}
+
+// read runs queries that change nothing.
+func (db *DB) read(ctx context.Context, doing string, fn func(session) error) error {
+	if err := db.usable(ctx); err != nil {
+		return said(doing, err)
+	}
+	return said(doing, fn(session{db.pool, db.dialect}))
+}
+
+// write runs fn in a transaction: all of it is written, or nothing. fn may be run again after a deadlock.
+func (db *DB) write(ctx context.Context, doing string, fn func(session) error) error {
+	const attempts = 5
+	if err := db.usable(ctx); err != nil {
+		return said(doing, err)
+	}
+	err := db.once(ctx, fn)
+	for i := 1; i < attempts && passes(err); i++ {
+		err = db.once(ctx, fn)
+	}
+	return said(doing, err)
+}
+
+func (db *DB) once(ctx context.Context, fn func(session) error) error {
+	tx, err := db.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.end() //nolint:errcheck // after a commit there is nothing to undo; before it, fn's error matters
+	if err := fn(tx.session); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// A transaction is open until its end.
+type transaction struct {
+	session
+	*sqlx.Tx
+	db *DB
+}
+
+// begin waits for its turn where the database has one writer only: the order is fair then, and nobody is told "busy".
+func (db *DB) begin(ctx context.Context) (*transaction, error) {
+	if db.readOnly {
+		return nil, ErrReadOnly
+	}
+	if err := db.turn(ctx); err != nil {
+		return nil, err
+	}
+	tx, err := db.pool.BeginTxx(ctx, &sql.TxOptions{})
+	if err != nil {
+		db.yield()
+		return nil, err
+	}
+	return &transaction{session{tx, db.dialect}, tx, db}, nil
+}
+
+// end undoes what was not committed, and lets the next writer in.
+func (tx *transaction) end() error {
+	defer tx.db.yield()
+	return rollback(tx.Tx)
+}
+
+func (db *DB) turn(ctx context.Context) error {
+	if db.writer == nil {
+		return nil
+	}
+	select {
+	case db.writer <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (db *DB) yield() {
+	if db.writer != nil {
+		<-db.writer
+	}
+}

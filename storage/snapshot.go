@@ -1,0 +1,135 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// A Snapshot is the database as it was at one moment, to be read from end to end in bounded memory, while others go on
+// writing. It belongs to one goroutine, and while one of its methods runs nothing else may be asked of it; on a database in
+// memory, which has one connection, nothing at all.
+type Snapshot struct {
+	tx *sqlx.Tx
+	session
+}
+
+// Snapshot begins to read. It has to be closed; one that is kept open for long keeps the database from tidying up.
+func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
+	const doing = "take a snapshot"
+	if err := db.usable(ctx); err != nil {
+		return nil, said(doing, err)
+	}
+	options := &sql.TxOptions{ReadOnly: true}
+	if db.dialect == postgres {
+		options.Isolation = sql.LevelRepeatableRead
+	}
+	tx, err := db.pool.BeginTxx(ctx, options)
+	if err != nil {
+		return nil, said(doing, err)
+	}
+	snapshot := &Snapshot{tx, session{tx, db.dialect}}
+	// On both databases the moment is that of the first query, not of BEGIN.
+	if _, err := meta(ctx, snapshot.session, "kind"); err != nil {
+		return nil, said(doing, errors.Join(err, snapshot.Close()))
+	}
+	return snapshot, nil
+}
+
+// Close ends the snapshot.
+func (s *Snapshot) Close() error { return said("end a snapshot", rollback(s.tx)) }
+
+// EachRelationship hands over every relationship as it is stored, by key. It stops at the first error of fn's.
+func (s *Snapshot) EachRelationship(ctx context.Context, fn func(lifecycle.Stored) error) error {
+	return said("read all relationships", each(ctx, s.session, selectRelationships+`ORDER BY t.key`, nil, func(row *relationshipRow) error {
+		stored, err := row.stored()
+		if err != nil {
+			return err
+		}
+		return fn(stored)
+	}))
+}
+
+type storedEventRow struct {
+	ID string `json:"id"`
+	eventRow
+}
+
+func (row *storedEventRow) event() lifecycle.Event {
+	return lifecycle.Event{RelationshipID: row.ID, Recorded: row.RecordedAt.Time, Change: lifecycle.Change{
+		Version: row.Version, Type: row.Type, Rule: row.Rule, Effective: row.EffectiveAt.Time, From: row.FromStatus, To: row.ToStatus,
+		End: row.EndAt.Time, Reason: row.Reason, Actor: row.Actor,
+	}}
+}
+
+const selectEvents = `SELECT t.id, e.relationship_key AS key, e.version, e.type, e.rule, e.effective_at, e.recorded_at, e.from_status,
+	e.to_status, e.end_at, e.reason, e.actor FROM events AS e JOIN relationships AS t ON t.key = e.relationship_key `
+
+// EachEvent hands over every event, by when it was recorded, when it took effect, and then relationship and version.
+func (s *Snapshot) EachEvent(ctx context.Context, fn func(lifecycle.Event) error) error {
+	return said("read all events", each(ctx, s.session, selectEvents+`ORDER BY e.recorded_at, e.effective_at, e.relationship_key, e.version`, nil,
+		func(row *storedEventRow) error { return fn(row.event()) }))
+}
+
+// EachLetter hands over every letter, by when it was recorded, when it fell due, and then relationship, version and ordinal.
+func (s *Snapshot) EachLetter(ctx context.Context, fn func(lifecycle.Letter) error) error {
+	return said("read all letters", each(ctx, s.session, selectLetters+`ORDER BY n.recorded_at, n.due_at, n.relationship_key, n.version, n.ordinal`, nil,
+		func(row *letterRow) error {
+			letter, err := row.letter()
+			if err != nil {
+				return err
+			}
+			return fn(letter)
+		}))
+}
+
+// EachContact hands over every contact, by tenant, role and mail address.
+func (s *Snapshot) EachContact(ctx context.Context, fn func(lifecycle.Contact) error) error {
+	return said("read all contacts", each(ctx, s.session, `SELECT tenant_id, role, mail_key, mail, display_name, language FROM contacts
+		ORDER BY tenant_id, role, mail_key`, nil, func(row *contactRow) error { return fn(row.contact()) }))
+}
+
+// EachRelationship is [Snapshot.EachRelationship] on a snapshot of its own.
+func (db *DB) EachRelationship(ctx context.Context, fn func(lifecycle.Stored) error) error {
+	return db.snap(ctx, func(s *Snapshot) error { return s.EachRelationship(ctx, fn) })
+}
+
+// EachEvent is [Snapshot.EachEvent] on a snapshot of its own.
+func (db *DB) EachEvent(ctx context.Context, fn func(lifecycle.Event) error) error {
+	return db.snap(ctx, func(s *Snapshot) error { return s.EachEvent(ctx, fn) })
+}
+
+// EachLetter is [Snapshot.EachLetter] on a snapshot of its own.
+func (db *DB) EachLetter(ctx context.Context, fn func(lifecycle.Letter) error) error {
+	return db.snap(ctx, func(s *Snapshot) error { return s.EachLetter(ctx, fn) })
+}
+
+// EachContact is [Snapshot.EachContact] on a snapshot of its own.
+func (db *DB) EachContact(ctx context.Context, fn func(lifecycle.Contact) error) error {
+	return db.snap(ctx, func(s *Snapshot) error { return s.EachContact(ctx, fn) })
+}
+
+func (db *DB) snap(ctx context.Context, fn func(*Snapshot) error) error {
+	s, err := db.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return fn(s)
+}
+
+// Events lists the history of one relationship, in the order in which it happened; nothing where there is no such
+// relationship.
+func (db *DB) Events(ctx context.Context, id string) (events []lifecycle.Event, err error) {
+	err = db.read(ctx, "read the history of relationship "+id, func(s session) error {
+		return each(ctx, s, selectEvents+`WHERE t.id = :id ORDER BY e.version`, args{"id": id}, func(row *storedEventRow) error {
+			events = append(events, row.event())
+			return nil
+		})
+	})
+	return events, err
+}

@@ -1,0 +1,137 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/gofrs/flock"
+	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
+)
+
+const inMemory = ":memory:"
+
+// openSQLite opens what follows "sqlite:".
+func (db *DB) openSQLite(rest string) error {
+	db.dialect, db.writer = sqlite, make(chan struct{}, 1)
+	path, option, _ := strings.Cut(strings.TrimPrefix(rest, "//"), "?")
+	switch {
+	case path == "":
+		return errors.New("a SQLite URL names a file, e.g. sqlite:/var/lib/tenure/tenure.db")
+	case option != "" && option != "scratch":
+		return fmt.Errorf("the option %q is unknown; a SQLite URL takes ?scratch only", option)
+	case path == inMemory:
+		return db.openMemory()
+	}
+	path, err := db.sqliteFile(path)
+	if err != nil {
+		return err
+	}
+	if !db.readOnly {
+		if err := db.lockFile(path + ".lock"); err != nil {
+			return err
+		}
+	}
+	if err := db.connect(sqliteSource(path, option == "scratch", db.readOnly)); err != nil {
+		return err
+	}
+	const readers = 8
+	db.pool.SetMaxOpenConns(readers)
+	db.pool.SetMaxIdleConns(readers)
+	return nil
+}
+
+// openMemory keeps to one connection, since each would be a database of its own. (The shared cache of SQLite would let
+// several in, but locks whole tables against readers and answers at once instead of waiting.)
+func (db *DB) openMemory() error {
+	if db.readOnly {
+		return errors.New("a database in memory is empty, there is nothing to read; open it for writing")
+	}
+	if err := db.connect("file::memory:?" + pragmas(true, false).Encode()); err != nil {
+		return err
+	}
+	db.pool.SetMaxOpenConns(1)
+	return nil
+}
+
+// sqliteFile makes sure that the file is there, for its owner alone, and gives the one name under which every process
+// knows it.
+func (db *DB) sqliteFile(path string) (string, error) {
+	if !db.readOnly {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return "", fmt.Errorf("create the folder of the database: %w", err)
+		}
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return "", fmt.Errorf("create the database: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return "", fmt.Errorf("create the database: %w", err)
+		}
+	}
+	path, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w: %w; create it with `tenure migrate`", ErrNotMigrated, err)
+	}
+	return path, nil
+}
+
+// sqliteSource is the data source name for modernc.org/sqlite.
+func sqliteSource(path string, scratch, readOnly bool) string {
+	query := pragmas(scratch, readOnly)
+	query.Set("mode", "rw") // the file is there; one that has been removed in between is not made anew
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/…
+	}
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
+}
+
+// pragmas are set on every connection. Without _txlock=immediate a transaction that reads first and writes later fails
+// whenever another one has written in between.
+func pragmas(scratch, readOnly bool) url.Values {
+	// 16 MiB of cache, so that a chunk is not written out in the middle of its transaction.
+	settings := []string{"busy_timeout(10000)", "foreign_keys(1)", "cache_size(-16384)"}
+	if scratch {
+		settings = append(settings, "journal_mode(WAL)", "synchronous(OFF)")
+	} else {
+		settings = append(settings, "journal_mode(WAL)", "synchronous(FULL)") // what we said is done survives a power cut
+	}
+	if readOnly {
+		settings = []string{"busy_timeout(10000)", "query_only(1)"}
+	}
+	return url.Values{"_txlock": {"immediate"}, "_pragma": settings}
+}
+
+// lockFile keeps every other process from writing, until Close or until this process is gone, however it went.
+func (db *DB) lockFile(path string) error {
+	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", path, err)
+	}
+	if !locked {
+		return fmt.Errorf("%w: %s; stop it first, or open the database for reading only", ErrInUse, holder(path))
+	}
+	db.lock = lock
+	// On Windows nobody else can read a locked file, nor write to it by another handle: then the message above names no
+	// process, and that is all.
+	_ = os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600)
+	return nil
+}
+
+func holder(path string) string {
+	text, err := os.ReadFile(path)
+	pid := strings.TrimSpace(string(text))
+	if err != nil || pid == "" {
+		return "its process id is not known"
+	}
+	return "process " + pid
+}

@@ -1,0 +1,69 @@
+package storage
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// Backlogs says how far the sweeps are behind at now: one for each rule, in the order of [lifecycle.Rules], with nothing due
+// where there is nothing.
+func (db *DB) Backlogs(ctx context.Context, now time.Time) (backlogs []lifecycle.Backlog, err error) {
+	type backlogRow struct {
+		Rule   lifecycle.RuleName `json:"rule"`
+		Due    int64              `json:"due"`
+		Oldest dbTime             `json:"oldest"`
+	}
+	for _, rule := range lifecycle.RuleNames() {
+		backlogs = append(backlogs, lifecycle.Backlog{Rule: rule})
+	}
+	err = db.read(ctx, "measure the backlog", func(s session) error {
+		return each(ctx, s, `SELECT next_rule AS rule, count(*) AS due, min(next_at) AS oldest FROM relationships
+			WHERE next_at <= :now GROUP BY next_rule ORDER BY next_rule`, args{"now": at(now)}, func(row *backlogRow) error {
+			i := slices.IndexFunc(backlogs, func(b lifecycle.Backlog) bool { return b.Rule == row.Rule })
+			if i < 0 { // a rule that this program does not know (any more)
+				i = len(backlogs)
+				backlogs = append(backlogs, lifecycle.Backlog{})
+			}
+			backlogs[i] = lifecycle.Backlog{Rule: row.Rule, Due: row.Due, Oldest: row.Oldest.Time}
+			return nil
+		})
+	})
+	return backlogs, err
+}
+
+// Counts counts the relationships of each status as they are stored; a status that none has is missing.
+func (db *DB) Counts(ctx context.Context) (map[lifecycle.Status]int64, error) {
+	return countBy[lifecycle.Status](ctx, db, "count the relationships", `SELECT status AS what, count(*) AS n FROM relationships GROUP BY status`)
+}
+
+// NoticeCounts counts the notices of each status; a status that none has is missing.
+func (db *DB) NoticeCounts(ctx context.Context) (map[lifecycle.NoticeStatus]int64, error) {
+	return countBy[lifecycle.NoticeStatus](ctx, db, "count the notices", `SELECT status AS what, count(*) AS n FROM notices GROUP BY status`)
+}
+
+func countBy[T ~string](ctx context.Context, db *DB, doing, query string) (map[T]int64, error) {
+	type countRow struct {
+		What T     `json:"what"`
+		N    int64 `json:"n"`
+	}
+	counts := map[T]int64{}
+	err := db.read(ctx, doing, func(s session) error {
+		return each(ctx, s, query, nil, func(row *countRow) error {
+			counts[row.What] = row.N
+			return nil
+		})
+	})
+	return counts, err
+}
+
+// OpenChunks counts the chunks of running sweeps that are not closed.
+func (db *DB) OpenChunks(ctx context.Context) (open int64, err error) {
+	err = db.read(ctx, "count the open chunks", func(s session) error {
+		return s.get(ctx, &open, `SELECT count(*) FROM chunks WHERE state IN ('open', 'claimed')
+			AND sweep_id IN (SELECT id FROM sweeps WHERE state = 'running')`, nil)
+	})
+	return open, err
+}
