@@ -1,0 +1,213 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+const (
+	// chunkLease is how long a dead worker's chunk lies idle at most. A living one prolongs its lease while it works.
+	chunkLease = 4 * time.Second
+
+	// A chunk that failed is taken up again after a wait that doubles from the first to the last of these.
+	firstRetry, lastRetry = time.Second, time.Minute
+)
+
+// errLeaseLost ends the work on a chunk that somebody else has taken over.
+var errLeaseLost = errors.New("another worker has taken the chunk over")
+
+// DoChunk takes a chunk up, decides on each of its records and writes all of it in one transaction. Doing it twice is doing
+// it once; a chunk that somebody else holds, or that is done, is left alone. An error that trying again may mend is written
+// to the chunk, which is then tried again; DoChunk returns one only if it could not even do that.
+func (s *Sweeper) DoChunk(ctx context.Context, ref lifecycle.ChunkRef) error {
+	wall := s.Wall()
+	chunk, sweep, ok, err := s.Store.ClaimChunk(ctx, ref, wall, wall.Add(chunkLease))
+	if err != nil {
+		return fmt.Errorf("claiming chunk %s: %w", ref, err)
+	}
+	if !ok {
+		return nil
+	}
+	err = s.holding(ctx, chunk.ChunkRef, func(ctx context.Context) error { return s.work(ctx, chunk, sweep) })
+	if err != nil {
+		return s.giveBack(ctx, chunk, err)
+	}
+	if _, err := s.Store.FinishSweep(ctx, sweep.ID, s.Now()); err != nil {
+		s.Log.WarnContext(ctx, "could not close a sweep; the watchdog will", "sweep", sweep.ID, "error", err)
+	}
+	return nil
+}
+
+// work does the chunk: read, decide, write.
+func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecycle.Sweep) error {
+	// A worker whose clock is behind the one that opened the sweep must not find that nothing is due yet.
+	now := s.Now()
+	if now.Before(sweep.AsOf) {
+		now = sweep.AsOf
+	}
+	records, failures, err := s.Store.DueRecords(ctx, chunk, lifecycle.ScanFor(sweep.Rules), sweep.AsOf)
+	if err != nil {
+		return fmt.Errorf("reading chunk %s: %w", chunk.ChunkRef, err)
+	}
+	tally := lifecycle.Tally{Found: int64(len(records) + len(failures))}
+	decided, failed := s.decide(records, sweep, now)
+	failures = append(failures, failed...)
+
+	if sweep.DryRun {
+		tally.Add(foreseen(decided))
+		tally.Skipped = tally.Found - tally.Changed - int64(len(failures))
+		decided = nil
+	}
+	written, err := s.write(ctx, chunk.ChunkRef, decided, tally, failures, now)
+	if err != nil {
+		return fmt.Errorf("writing chunk %s: %w", chunk.ChunkRef, err)
+	}
+	s.Metrics.observe(decided, written)
+	if written.Notices > 0 && !sweep.DryRun {
+		if err := s.Bell.RingDelivery(ctx); err != nil {
+			s.Log.DebugContext(ctx, "could not ring for the courier; the watchdog will", "error", err)
+		}
+	}
+	return nil
+}
+
+// decide asks lifecycle about each record. One on which it cannot decide becomes a failure, and the others go on.
+func (s *Sweeper) decide(records []lifecycle.Stored, sweep lifecycle.Sweep, now time.Time) ([]lifecycle.Decided, []lifecycle.Failure) {
+	decided := make([]lifecycle.Decided, 0, len(records))
+	var failures []lifecycle.Failure
+	for _, r := range records {
+		d, err := s.evaluate(r, now, sweep.Rules)
+		switch {
+		case err != nil:
+			s.Log.Error("could not decide on a record", "sweep", sweep.ID, "relationship", r.ID, "error", err)
+			failures = append(failures, lifecycle.Failure{Sweep: sweep.ID, RelationshipID: r.ID, Key: r.Key, Reason: err.Error(), At: now})
+		case !d.Empty() || !due(d.Next, now):
+			// Something to do, or a stored timer that is out of date and has to be set right.
+			decided = append(decided, d)
+		}
+	}
+	return decided, failures
+}
+
+// evaluate is lifecycle.Evaluate, with a record that breaks it turned into an error: one bad record must not stop the rest.
+func (s *Sweeper) evaluate(r lifecycle.Stored, now time.Time, rules []lifecycle.RuleName) (d lifecycle.Decided, err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			s.Log.Error("evaluating a record panicked", "relationship", r.ID, "panic", x, "stack", string(debug.Stack()))
+			err = fmt.Errorf("evaluating the record: %v", x)
+		}
+	}()
+	return lifecycle.Decided{Key: r.Key, Version: r.Version, Decision: lifecycle.Evaluate(r.Record, s.Policy, now, rules...)}, nil
+}
+
+func due(t lifecycle.Timer, now time.Time) bool { return !t.At.IsZero() && !t.At.After(now) }
+
+// foreseen is what writing the decisions would do.
+func foreseen(decided []lifecycle.Decided) lifecycle.Tally {
+	var tally lifecycle.Tally
+	for i := range decided {
+		if d := &decided[i]; !d.Empty() {
+			tally.Changed++
+			tally.Notices += int64(len(d.Notices))
+			tally.Lateness = max(tally.Lateness, d.Lateness())
+		}
+	}
+	return tally
+}
+
+// write writes the decisions and closes the chunk. Where the database refuses the page as a whole, it is halved until the
+// record that it refuses stands alone: that one becomes a failure, and the others go through.
+func (s *Sweeper) write(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time) (lifecycle.Tally, error) {
+	tally.Failed = int64(len(failures))
+	written, err := s.Store.ApplyChunk(ctx, ref, decided, tally, failures, now)
+	if err == nil || ctx.Err() != nil || !errors.Is(err, lifecycle.ErrRefusedByDatabase) {
+		return written, err
+	}
+	s.Log.WarnContext(ctx, "the database refuses a chunk as a whole; looking for the record", "chunk", ref, "error", err)
+	applied, failed, err := s.applyHalves(ctx, ref, decided, now)
+	if err != nil {
+		return lifecycle.Tally{}, err
+	}
+	failures = append(failures, failed...)
+	tally.Add(applied)
+	tally.Failed = int64(len(failures))
+	return s.Store.ApplyChunk(ctx, ref, nil, tally, failures, now)
+}
+
+func (s *Sweeper) applyHalves(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided, now time.Time) (lifecycle.Tally, []lifecycle.Failure, error) {
+	applied, err := s.Store.Apply(ctx, decided)
+	switch {
+	case err == nil:
+		return applied, nil, nil
+	case !errors.Is(err, lifecycle.ErrRefusedByDatabase):
+		return applied, nil, err
+	case len(decided) == 1:
+		d := decided[0]
+		return lifecycle.Tally{}, []lifecycle.Failure{{Sweep: ref.Sweep, RelationshipID: d.Record.ID, Key: d.Key, Reason: err.Error(), At: now}}, nil
+	}
+	half := len(decided) / 2
+	tally, failures, err := s.applyHalves(ctx, ref, decided[:half], now)
+	if err != nil {
+		return tally, failures, err
+	}
+	second, more, err := s.applyHalves(ctx, ref, decided[half:], now)
+	tally.Add(second)
+	return tally, append(failures, more...), err
+}
+
+// giveBack writes why a claim failed, so that the chunk is tried again after a while.
+func (s *Sweeper) giveBack(ctx context.Context, chunk lifecycle.Chunk, cause error) error {
+	if errors.Is(cause, errLeaseLost) {
+		s.Log.WarnContext(ctx, "left a chunk to another worker", "chunk", chunk.ChunkRef)
+		return nil
+	}
+	wait := min(firstRetry<<min(chunk.Attempts, 10), lastRetry)
+	s.Log.ErrorContext(ctx, "a chunk failed and will be tried again", "chunk", chunk.ChunkRef, "wait", wait, "error", cause)
+	s.Metrics.chunkFailed()
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), chunkLease)
+	defer cancel()
+	if err := s.Store.FailChunk(ctx, chunk.ChunkRef, cause.Error(), s.Wall().Add(wait)); err != nil {
+		return fmt.Errorf("giving chunk %s back (%w) after: %w", chunk.ChunkRef, err, cause)
+	}
+	return nil
+}
+
+// holding runs work while it prolongs the lease of a chunk, and stops it when the lease is lost.
+func (s *Sweeper) holding(ctx context.Context, claimed lifecycle.ChunkRef, work func(context.Context) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		s.keepLease(ctx, claimed, stop)
+	}()
+	err := work(ctx)
+	if errors.Is(context.Cause(ctx), errLeaseLost) {
+		err = errLeaseLost
+	}
+	stop(nil)
+	<-kept
+	return err
+}
+
+func (s *Sweeper) keepLease(ctx context.Context, claimed lifecycle.ChunkRef, stop context.CancelCauseFunc) {
+	tick := time.NewTicker(chunkLease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			kept, err := s.Store.KeepChunk(ctx, claimed, s.Wall().Add(chunkLease))
+			if err == nil && !kept {
+				stop(errLeaseLost)
+				return
+			}
+		}
+	}
+}

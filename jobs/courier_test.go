@@ -1,0 +1,108 @@
+package jobs_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// ended makes n relationships that have just ended, with somebody to tell on the partner's side only.
+func ended(t *testing.T, n int) *deployment {
+	d := deploy(t)
+	d.agents("agent@partner.example")
+	d.load(many(n, start)...)
+	_, err := d.sweeper.Run(t.Context(), lifecycle.SweepRequest{}, nil)
+	require.NoError(t, err)
+	require.Equal(t, map[lifecycle.NoticeStatus]int{lifecycle.NoticeQueued: n, lifecycle.NoticeNoRecipient: n}, d.letters())
+	return d
+}
+
+func TestEachNoticeIsSentOnce(t *testing.T) {
+	d := ended(t, 3)
+	settled, err := d.courier.Deliver(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 3, settled)
+	settled, err = d.courier.Deliver(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, settled)
+	require.Len(t, d.outbox.handed, 3)
+	require.Equal(t, map[lifecycle.NoticeStatus]int{lifecycle.NoticeSent: 3, lifecycle.NoticeNoRecipient: 3}, d.letters())
+}
+
+func TestCourierThatDiedAfterSendingSendsTheSameMessageAgain(t *testing.T) {
+	d := ended(t, 1)
+	// It claims, renders, stores and sends; then it dies before it can note that.
+	letters, err := d.db.ClaimLetters(t.Context(), d.wall, d.wall.Add(30*time.Second), 100)
+	require.NoError(t, err)
+	l := letters[0]
+	l.MessageID, l.Message, err = d.outbox.Render(l)
+	require.NoError(t, err)
+	require.NoError(t, d.db.KeepMessages(t.Context(), []lifecycle.Letter{l}))
+	require.NoError(t, d.outbox.Send(t.Context(), l))
+
+	_, err = d.courier.Deliver(t.Context())
+	require.NoError(t, err)
+	require.Len(t, d.outbox.handed, 1, "its lease still runs")
+	d.wall = d.wall.Add(31 * time.Second)
+	_, err = d.courier.Deliver(t.Context())
+	require.NoError(t, err)
+	require.Len(t, d.outbox.handed, 2)
+	require.Equal(t, d.outbox.handed[0].MessageID, d.outbox.handed[1].MessageID)
+	require.Equal(t, d.outbox.handed[0].Message, d.outbox.handed[1].Message, "to the byte")
+	require.Equal(t, 2, d.outbox.handed[1].Attempts)
+}
+
+func TestFailedNoticeIsTriedAgainForDaysAndThenGivenUp(t *testing.T) {
+	d := ended(t, 1)
+	d.outbox.refuse = errors.New("the mailbox is full")
+	began := d.wall
+	for attempts := 1; ; attempts++ {
+		require.Less(t, attempts, 100)
+		_, err := d.courier.Deliver(t.Context())
+		require.NoError(t, err)
+		if d.letters()[lifecycle.NoticeDead] == 1 {
+			break
+		}
+		require.Equal(t, 1, d.letters()[lifecycle.NoticeFailed])
+		d.wall = d.wall.Add(4 * time.Hour)
+	}
+	require.Greater(t, d.wall.Sub(began), 2*lifecycle.Day)
+	d.wall = d.wall.Add(30 * lifecycle.Day)
+	d.outbox.refuse = nil
+	_, err := d.courier.Deliver(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, d.outbox.handed, "dead is dead until an operator says otherwise")
+}
+
+func TestPermanentFailureIsDeadAtOnce(t *testing.T) {
+	d := ended(t, 1)
+	d.outbox.refuse = fmt.Errorf("no such address: %w", lifecycle.ErrPermanent)
+	_, err := d.courier.Deliver(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, d.letters()[lifecycle.NoticeDead])
+}
+
+func TestWarningThatIsNoLongerTrueIsWithdrawn(t *testing.T) {
+	d := deploy(t)
+	d.agents("agent@partner.example")
+	r := active(1, start.Add(7*lifecycle.Day))
+	r.WarnAfter = r.Activated
+	d.load(r)
+	_, err := d.sweeper.Run(t.Context(), lifecycle.SweepRequest{}, nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, d.letters()[lifecycle.NoticeQueued])
+
+	_, err = d.db.Act(t.Context(), r.ID, func(r lifecycle.Record) (lifecycle.Decision, error) {
+		return lifecycle.Act(r, d.policy, lifecycle.Action{Kind: lifecycle.SetAutoExtend, By: lifecycle.Partner, AutoExtend: true}, d.now)
+	})
+	require.NoError(t, err)
+	_, err = d.courier.Deliver(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, d.outbox.handed)
+	require.Equal(t, 1, d.letters()[lifecycle.NoticeWithdrawn])
+}

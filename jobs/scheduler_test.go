@@ -1,0 +1,111 @@
+package jobs_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenure-dev/tenure/jobs"
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// scheduler runs one over d inside a synctest bubble, where the clocks are the bubble's.
+func (d *deployment) scheduler(schedules jobs.Schedules) *jobs.Scheduler {
+	clock := func() time.Time { return time.Now().UTC() }
+	d.sweeper.Now, d.sweeper.Wall, d.courier.Now, d.courier.Wall = clock, clock, clock, clock
+	watchdog := &jobs.Watchdog{Sweeper: d.sweeper, Courier: d.courier, Log: d.sweeper.Log}
+	return &jobs.Scheduler{Sweeper: d.sweeper, Watchdog: watchdog, Schedules: schedules, Log: d.sweeper.Log}
+}
+
+// runFor runs schedulers side by side for a while, then stops them and waits.
+func runFor(t *testing.T, period time.Duration, schedulers ...*jobs.Scheduler) {
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for _, s := range schedulers {
+		running.Go(func() { require.NoError(t, s.Run(ctx)) })
+	}
+	time.Sleep(period) // the bubble's time, not ours
+	stop()
+	running.Wait()
+}
+
+func only(rule lifecycle.RuleName, spec string) jobs.Schedules {
+	s := jobs.Schedules{}
+	for _, r := range lifecycle.RuleNames() {
+		s[r] = "off"
+	}
+	s[rule] = spec
+	return s
+}
+
+func triggers(t *testing.T, d *deployment) map[lifecycle.Trigger]int {
+	sweeps, err := d.db.Sweeps(t.Context(), 0, 1000)
+	require.NoError(t, err)
+	n := map[lifecycle.Trigger]int{}
+	for _, s := range sweeps {
+		n[s.Trigger]++
+	}
+	return n
+}
+
+func TestTwoSchedulersOpenOneSweepPerTick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := deploy(t)
+		one, other := d.scheduler(only(lifecycle.EndTerm, "*/2 * * * *")), d.scheduler(only(lifecycle.EndTerm, "*/2 * * * *"))
+		d.bell.broken = true // so that each sweep is done before the next tick
+		runFor(t, 11*time.Minute, one, other)
+		require.Equal(t, 5, triggers(t, d)[lifecycle.TriggerSchedule])
+		last, err := d.db.LastTicks(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, last[lifecycle.EndTerm].Minute()%2)
+		require.Zero(t, last[lifecycle.EndTerm].Second(), "the nominal instant, not when somebody woke up")
+	})
+}
+
+func TestDueRecordIsChangedByTheNextTick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := deploy(t)
+		d.now = time.Now().UTC()
+		end := d.now.Add(90 * time.Second)
+		d.load(active(1, end))
+		d.bell.broken = true
+		runFor(t, 3*time.Minute, d.scheduler(jobs.DefaultSchedules()))
+		require.Equal(t, lifecycle.Expired, d.status(1))
+		events, err := d.db.Events(t.Context(), "r-0001")
+		require.NoError(t, err)
+		lapse := events[len(events)-1]
+		require.True(t, lapse.Effective.Equal(end))
+		require.Less(t, lapse.Recorded.Sub(end), time.Minute)
+	})
+}
+
+func TestMissedTicksBecomeOneCatchUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := deploy(t)
+		d.now = time.Now().UTC()
+		d.load(active(1, d.now.Add(30*lifecycle.Day)))
+		d.bell.broken = true
+		runFor(t, 3*time.Minute, d.scheduler(jobs.DefaultSchedules()))
+		require.Equal(t, 1, triggers(t, d)[lifecycle.TriggerCatchUp], "the very first start looks at once")
+
+		time.Sleep(40 * lifecycle.Day) // nothing runs
+		runFor(t, 10*time.Second, d.scheduler(jobs.DefaultSchedules()))
+		require.Equal(t, map[lifecycle.Trigger]int{lifecycle.TriggerCatchUp: 1}, triggers(t, d), "no ticks are made up, and old sweeps that found nothing are forgotten")
+		require.Equal(t, lifecycle.Expired, d.status(1))
+	})
+}
+
+func TestShortPauseIsNoReasonToCatchUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := deploy(t)
+		d.bell.broken = true
+		runFor(t, 6*time.Minute, d.scheduler(only(lifecycle.ReleaseName, "*/5 * * * *")))
+		caught := triggers(t, d)[lifecycle.TriggerCatchUp]
+		runFor(t, 2*time.Minute, d.scheduler(only(lifecycle.ReleaseName, "*/5 * * * *")))
+		require.Equal(t, caught, triggers(t, d)[lifecycle.TriggerCatchUp])
+	})
+}

@@ -1,0 +1,100 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// A Store is what jobs needs of a database. Each method is one whole transaction; each may be repeated after a crash, and
+// doing it twice is doing it once. Instants called wall are of the machine's clock and matter to leases only; all others
+// are of the deployment's clock, which in a sandbox is moved by hand.
+type Store interface {
+	SweepStore
+	ChunkStore
+	OutboxStore
+}
+
+// A SweepStore opens and closes sweeps.
+type SweepStore interface {
+	// OpenSweep writes a sweep, together with its ticks where the request names one, or finds the one that answers the
+	// request already. With [lifecycle.OpenedLost] the sweep is zero.
+	OpenSweep(ctx context.Context, req lifecycle.SweepRequest) (lifecycle.Sweep, lifecycle.Opened, error)
+
+	// Sweep reads a sweep with its totals.
+	Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error)
+
+	// CutChunks cuts the next chunks of at most size due records off a sweep, at most this many, and says whether there is
+	// nothing left to cut.
+	CutChunks(ctx context.Context, sweep int64, size, most int) (chunks []lifecycle.ChunkRef, cut bool, err error)
+
+	// FinishSweep marks a sweep done if it is cut and none of its chunks is open, and says whether it is over now.
+	FinishSweep(ctx context.Context, sweep int64, at time.Time) (over bool, err error)
+
+	// CancelSweep stops a running sweep: its open chunks are dropped, those at work finish. [lifecycle.ErrNotRunning] if it
+	// is over.
+	CancelSweep(ctx context.Context, sweep int64, at time.Time) error
+
+	// RunningSweeps lists the sweeps that are not over, oldest first.
+	RunningSweeps(ctx context.Context) ([]lifecycle.Sweep, error)
+
+	// LastTicks is the latest nominal instant taken of each rule's schedule; a rule that never ticked is missing.
+	LastTicks(ctx context.Context) (map[lifecycle.RuleName]time.Time, error)
+
+	// Prune deletes sweeps that found nothing, and ticks, older than before; the last tick of each rule stays.
+	Prune(ctx context.Context, before time.Time) (sweeps int64, err error)
+}
+
+// A ChunkStore hands out chunks to workers.
+type ChunkStore interface {
+	// ClaimChunk takes a chunk up until the lease ends. ok is false where somebody else holds it, it is closed, or its sweep
+	// is over. claimed.Claim is the number of this claim, one above that of the reference it was rung for.
+	ClaimChunk(ctx context.Context, ref lifecycle.ChunkRef, wall, leaseUntil time.Time) (claimed lifecycle.Chunk, sweep lifecycle.Sweep, ok bool, err error)
+
+	// KeepChunk prolongs the lease of a claim; false if it was lost to somebody else.
+	KeepChunk(ctx context.Context, claimed lifecycle.ChunkRef, leaseUntil time.Time) (bool, error)
+
+	// DueRecords reads the records of a chunk that are due by asOf under one of the rules, in the order in which they are.
+	// A record that cannot be read comes back as a Failure.
+	DueRecords(ctx context.Context, c lifecycle.Chunk, rules []lifecycle.RuleName, asOf time.Time) ([]lifecycle.Stored, []lifecycle.Failure, error)
+
+	// ApplyChunk writes decisions, their events and their notices, and closes the chunk with tally, to which it adds what it
+	// changed and skipped. A record whose version has moved is skipped. A chunk that is closed already changes nothing.
+	ApplyChunk(ctx context.Context, claimed lifecycle.ChunkRef, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, at time.Time) (lifecycle.Tally, error)
+
+	// Apply writes decisions outside of any chunk: the same, for a few records at a time.
+	Apply(ctx context.Context, decided []lifecycle.Decided) (lifecycle.Tally, error)
+
+	// FailChunk gives a claim back after an error, to be taken up again from retryAt on.
+	FailChunk(ctx context.Context, claimed lifecycle.ChunkRef, cause string, retryAt time.Time) error
+
+	// IdleChunks lists open chunks of running sweeps that nobody works on: never claimed and rung before rungBefore, or with
+	// a lease or a wait that ended before wall. It marks them as rung at wall. Oldest first, at most this many.
+	IdleChunks(ctx context.Context, wall, rungBefore time.Time, most int) ([]lifecycle.ChunkRef, error)
+}
+
+// An OutboxStore hands out notices to be sent.
+type OutboxStore interface {
+	// ClaimLetters takes up to most letters that are to be sent by wall until the lease ends, counts the attempt, and reads
+	// them with their relationship as it is now.
+	ClaimLetters(ctx context.Context, wall, leaseUntil time.Time, most int) ([]lifecycle.Letter, error)
+
+	// KeepMessages stores rendered messages before their first attempt. One that is stored already stays.
+	KeepMessages(ctx context.Context, letters []lifecycle.Letter) error
+
+	// SettleLetters writes what became of claimed letters.
+	SettleLetters(ctx context.Context, settled []lifecycle.Settled) error
+
+	// WaitingLetters counts the letters that are to be sent by wall and that nobody has claimed.
+	WaitingLetters(ctx context.Context, wall time.Time) (int64, error)
+}
+
+// A Notifier writes and sends letters. It may be called from many goroutines.
+type Notifier interface {
+	// Render writes the message, the same one for the same letter, and its Message-ID. An error is the template's fault.
+	Render(l lifecycle.Letter) (messageID string, message []byte, err error)
+
+	// Send hands a rendered letter over. An error that is [lifecycle.ErrPermanent] is not tried again.
+	Send(ctx context.Context, l lifecycle.Letter) error
+}

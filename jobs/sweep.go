@@ -1,0 +1,195 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+const (
+	// DefaultChunkSize is how many records one worker takes at a time: large enough that the transaction's cost is shared,
+	// small enough that little is repeated when a worker dies.
+	DefaultChunkSize = 1000
+
+	// chunksPerCut is how many chunks are made known to the workers at once, so that they begin while the rest is cut.
+	chunksPerCut = 32
+)
+
+// A Bell tells workers that there is something to do. It may be lost, rung twice or fail: the watchdog rings again.
+type Bell interface {
+	RingCut(ctx context.Context, sweep int64) error
+	RingChunks(ctx context.Context, chunks []lifecycle.ChunkRef) error
+	RingDelivery(ctx context.Context) error
+}
+
+// Silence is a bell that nobody hears: for a process that does all the work itself.
+type Silence struct{}
+
+// RingCut does nothing.
+func (Silence) RingCut(context.Context, int64) error { return nil }
+
+// RingChunks does nothing.
+func (Silence) RingChunks(context.Context, []lifecycle.ChunkRef) error { return nil }
+
+// RingDelivery does nothing.
+func (Silence) RingDelivery(context.Context) error { return nil }
+
+// A Sweeper looks at what is due and has it done.
+type Sweeper struct {
+	Store   Store
+	Policy  *lifecycle.Policy
+	Bell    Bell
+	Now     func() time.Time // the deployment's clock: in a sandbox, one that is moved by hand
+	Wall    func() time.Time // the machine's clock, for leases
+	Log     *slog.Logger
+	Metrics *Metrics // may be nil
+
+	ChunkSize int // records; 0: DefaultChunkSize
+	Parallel  int // chunks at a time in Run; 0: one
+}
+
+// RequestSweep opens a sweep that somebody asked for, and rings for its being cut; no rules are all rules. A running sweep
+// that does the same is joined instead. It answers as soon as the sweep is written down, before anything is changed.
+func (s *Sweeper) RequestSweep(ctx context.Context, rules []lifecycle.RuleName, dryRun bool, idempotencyKey string) (lifecycle.Sweep, lifecycle.Opened, error) {
+	return s.Open(ctx, lifecycle.SweepRequest{Rules: rules, DryRun: dryRun, Trigger: lifecycle.TriggerRequest, IdempotencyKey: idempotencyKey})
+}
+
+// Open writes a sweep of what is due now, and rings for its being cut. The request's instants may be left zero.
+func (s *Sweeper) Open(ctx context.Context, req lifecycle.SweepRequest) (lifecycle.Sweep, lifecycle.Opened, error) {
+	sweep, opened, err := s.open(ctx, req)
+	if err == nil && opened == lifecycle.OpenedNew {
+		if err := s.Bell.RingCut(ctx, sweep.ID); err != nil {
+			s.Log.WarnContext(ctx, "could not ring for a new sweep; the watchdog will", "sweep", sweep.ID, "error", err)
+		}
+	}
+	return sweep, opened, err
+}
+
+func (s *Sweeper) open(ctx context.Context, req lifecycle.SweepRequest) (lifecycle.Sweep, lifecycle.Opened, error) {
+	if req.AsOf.IsZero() {
+		req.AsOf = s.Now()
+	}
+	if req.OpenedAt.IsZero() {
+		req.OpenedAt = s.Now()
+	}
+	sweep, opened, err := s.Store.OpenSweep(ctx, req)
+	if err != nil {
+		return sweep, opened, fmt.Errorf("opening a sweep: %w", err)
+	}
+	return sweep, opened, nil
+}
+
+// CancelSweep stops a running sweep. Chunks that are being worked on are finished; the others are dropped.
+func (s *Sweeper) CancelSweep(ctx context.Context, id int64) error {
+	return s.Store.CancelSweep(ctx, id, s.Now())
+}
+
+// Cut cuts a sweep into chunks and rings for each. Cutting is remembered as it goes: another scanner goes on where this one
+// died, and two at once do no harm.
+func (s *Sweeper) Cut(ctx context.Context, sweep int64) error {
+	return s.cut(ctx, sweep, func(chunks []lifecycle.ChunkRef) error {
+		if err := s.Bell.RingChunks(ctx, chunks); err != nil {
+			s.Log.WarnContext(ctx, "could not ring for chunks; the watchdog will", "sweep", sweep, "error", err)
+		}
+		return nil
+	})
+}
+
+func (s *Sweeper) cut(ctx context.Context, sweep int64, each func([]lifecycle.ChunkRef) error) error {
+	size := s.ChunkSize
+	if size == 0 {
+		size = DefaultChunkSize
+	}
+	for {
+		chunks, done, err := s.Store.CutChunks(ctx, sweep, size, chunksPerCut)
+		if err != nil {
+			return fmt.Errorf("cutting sweep %d: %w", sweep, err)
+		}
+		if len(chunks) > 0 {
+			if err := each(chunks); err != nil {
+				return err
+			}
+		}
+		if done {
+			_, err := s.Store.FinishSweep(ctx, sweep, s.Now())
+			return err
+		}
+	}
+}
+
+// Run opens a sweep and works on it in this process until it is over, beside whatever workers there are: they are rung for
+// each chunk too. progress, where it is not nil, is called now and then with the sweep as it stands, and last with the end.
+func (s *Sweeper) Run(ctx context.Context, req lifecycle.SweepRequest, progress func(lifecycle.Sweep)) (lifecycle.Sweep, error) {
+	sweep, _, err := s.open(ctx, req)
+	if err != nil {
+		return sweep, err
+	}
+	report := func() {
+		if progress == nil {
+			return
+		}
+		if now, err := s.Store.Sweep(ctx, sweep.ID); err == nil {
+			progress(now)
+		}
+	}
+	err = s.cut(ctx, sweep.ID, func(chunks []lifecycle.ChunkRef) error {
+		if err := s.Bell.RingChunks(ctx, chunks); err != nil {
+			s.Log.DebugContext(ctx, "no other worker can be rung; this process does it all", "error", err)
+		}
+		defer report()
+		return s.DoChunks(ctx, chunks)
+	})
+	if err != nil {
+		return sweep, err
+	}
+	return s.await(ctx, sweep.ID, report)
+}
+
+// await waits until a sweep is over, taking up what others have left lying.
+func (s *Sweeper) await(ctx context.Context, id int64, report func()) (lifecycle.Sweep, error) {
+	const look = 100 * time.Millisecond
+	for {
+		sweep, err := s.Store.Sweep(ctx, id)
+		if err != nil {
+			return sweep, fmt.Errorf("looking at sweep %d: %w", id, err)
+		}
+		if sweep.State != lifecycle.SweepRunning {
+			report()
+			return sweep, nil
+		}
+		report()
+		idle, err := s.idleChunks(ctx)
+		if err != nil {
+			return sweep, err
+		}
+		if err := s.DoChunks(ctx, idle); err != nil {
+			return sweep, err
+		}
+		if over, err := s.Store.FinishSweep(ctx, id, s.Now()); err != nil || over {
+			if err != nil {
+				return sweep, err
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return sweep, fmt.Errorf("waiting for sweep %d: %w", id, ctx.Err())
+		case <-time.After(look):
+		}
+	}
+}
+
+// DoChunks works on chunks in this process, Parallel of them at a time. One that somebody else holds is passed over.
+func (s *Sweeper) DoChunks(ctx context.Context, chunks []lifecycle.ChunkRef) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(1, s.Parallel))
+	for _, ref := range chunks {
+		group.Go(func() error { return s.DoChunk(ctx, ref) })
+	}
+	return group.Wait()
+}

@@ -1,0 +1,105 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// A Worker takes tasks off the queue and does them.
+type Worker struct {
+	Sweeper     *Sweeper
+	Courier     *Courier
+	Concurrency int           // tasks at a time; 0: as many as there are processors
+	Poll        time.Duration // how often an empty queue is asked; 0: 25 ms
+	Log         *slog.Logger
+
+	delivering sync.Mutex
+}
+
+// Run works until ctx ends, then lets running tasks finish: no task is broken off before shutdownTimeout.
+func (w *Worker) Run(ctx context.Context, client redis.UniversalClient) error {
+	poll := w.Poll
+	if poll == 0 {
+		poll = 25 * time.Millisecond
+	}
+	server := asynq.NewServerFromRedisClient(client, asynq.Config{
+		Concurrency:       w.Concurrency,
+		TaskCheckInterval: poll,
+		ShutdownTimeout:   shutdownTimeout,
+		Queues:            map[string]int{queueSweeps: 3, queueNotices: 1},
+		// Handlers fail only where the database is away; the watchdog rings again, this is just sooner.
+		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second },
+		Logger:         asynqLog{w.Log},
+		LogLevel:       asynq.WarnLevel,
+	})
+	mux := asynq.NewServeMux()
+	mux.HandleFunc(taskCut, w.cut)
+	mux.HandleFunc(taskChunk, w.chunk)
+	mux.HandleFunc(taskDeliver, w.deliver)
+	if err := server.Start(mux); err != nil {
+		return fmt.Errorf("starting the worker: %w", err)
+	}
+	<-ctx.Done()
+	w.Log.Info("worker is draining", "timeout", shutdownTimeout)
+	server.Shutdown()
+	return nil
+}
+
+func (w *Worker) cut(ctx context.Context, task *asynq.Task) error {
+	var t cutTask
+	if err := json.Unmarshal(task.Payload(), &t); err != nil {
+		return w.unreadable(task, err)
+	}
+	return w.Sweeper.Cut(ctx, t.Sweep)
+}
+
+func (w *Worker) chunk(ctx context.Context, task *asynq.Task) error {
+	var ref lifecycle.ChunkRef
+	if err := json.Unmarshal(task.Payload(), &ref); err != nil {
+		return w.unreadable(task, err)
+	}
+	return w.Sweeper.DoChunk(ctx, ref)
+}
+
+// deliver sends what waits. One task at a time does so in each process, lest a flood of notices keep workers from sweeping.
+func (w *Worker) deliver(ctx context.Context, _ *asynq.Task) error {
+	if !w.delivering.TryLock() {
+		return nil
+	}
+	defer w.delivering.Unlock()
+
+	// A task's time is limited. Stop well before it is over, and ring for the rest.
+	ctx, cancel := context.WithTimeout(ctx, taskTimeout/2)
+	defer cancel()
+	if _, err := w.Courier.Deliver(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return w.Sweeper.Bell.RingDelivery(context.WithoutCancel(ctx))
+	}
+	return nil
+}
+
+// unreadable drops a task of another version of tenure: trying again would not mend it, and the watchdog rings anew.
+func (w *Worker) unreadable(task *asynq.Task, err error) error {
+	w.Log.Error("cannot read a task; dropping it", "type", task.Type(), "error", err)
+	return nil
+}
+
+// asynqLog lets asynq write to our log. It may not end the process.
+type asynqLog struct{ log *slog.Logger }
+
+func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...), "from", "asynq") }
+func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...), "from", "asynq") }
+func (l asynqLog) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...), "from", "asynq") }
+func (l asynqLog) Error(args ...any) { l.log.Error(fmt.Sprint(args...), "from", "asynq") }
+func (l asynqLog) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...), "from", "asynq") }
