@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tenure-dev/tenure/jobs"
+	"github.com/tenure-dev/tenure/lifecycle"
+	"github.com/tenure-dev/tenure/notify"
+	"github.com/tenure-dev/tenure/storage"
+)
+
+// The rooms that only know each other's shapes are introduced here.
+var (
+	_ jobs.Store    = (*storage.DB)(nil)
+	_ jobs.Notifier = (*notify.Notifier)(nil)
+)
+
+// An app is what a command has to work with.
+type app struct {
+	*settings
+	ctx            context.Context // ends with the first signal
+	stdout, stderr io.Writer
+}
+
+// wall reads the machine's clock. It is the only place that does.
+func wall() time.Time { return lifecycle.Instant(time.Now()) }
+
+func (a *app) log() *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(a.LogLevel)) // an enum: kong has checked it
+	o := &slog.HandlerOptions{Level: level}
+	if a.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(a.stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, o))
+}
+
+func (a *app) databaseURL() (string, error) { return withPassword(a.DB, a.DBPasswordFile) }
+
+// openForReading opens the database beside whoever is writing to it.
+func (a *app) openForReading() (*storage.DB, error) {
+	address, err := a.databaseURL()
+	if err != nil {
+		return nil, codedError{exitUsage, err}
+	}
+	db, err := storage.OpenReadOnly(a.ctx, address)
+	if errors.Is(err, storage.ErrNotMigrated) && a.embedded() {
+		return nil, fmt.Errorf("%w\nThere is nothing here yet: `tenure import FILE` makes the database", err)
+	}
+	return db, err
+}
+
+// openForWriting opens the database. The embedded one is made where there is none; PostgreSQL's is `tenure migrate`'s to make.
+func (a *app) openForWriting() (*storage.DB, error) {
+	address, err := a.databaseURL()
+	if err != nil {
+		return nil, codedError{exitUsage, err}
+	}
+	db, err := storage.Open(a.ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	if err = db.Ping(a.ctx); errors.Is(err, storage.ErrNotMigrated) && a.embedded() {
+		err = migrate(a.ctx, db, "", wall())
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func (a *app) embedded() bool { return strings.HasPrefix(a.DB, "sqlite:") }
+
+// clock is the deployment's clock: the machine's, or in a sandbox the one that is moved by hand.
+func (a *app) clock(db *storage.DB) (func() time.Time, error) {
+	kind, err := db.Kind(a.ctx)
+	if err != nil {
+		return nil, err
+	}
+	if kind == storage.Live {
+		return wall, nil
+	}
+	first, err := db.TestClock(a.ctx)
+	if err != nil {
+		return nil, err
+	}
+	var last atomic.Pointer[time.Time]
+	last.Store(&first)
+	return func() time.Time {
+		// Other processes move it. Where it cannot be read it stands still, as test clocks do.
+		if now, err := db.TestClock(a.ctx); err == nil {
+			last.Store(&now)
+		}
+		return *last.Load()
+	}, nil
+}
+
+// works are the parts that do the work, around one database.
+type works struct {
+	db      *storage.DB
+	policy  *lifecycle.Policy
+	sweeper *jobs.Sweeper
+	courier *jobs.Courier
+	log     *slog.Logger
+}
+
+// assemble puts the parts together around a database: bell rings the workers, notifier sends.
+func (a *app) assemble(db *storage.DB, bell jobs.Bell, notifier jobs.Notifier, now func() time.Time, metrics *jobs.Metrics) (*works, error) {
+	policy, err := readPolicy(a.Policy)
+	if err != nil {
+		return nil, err
+	}
+	log := a.log()
+	moved, err := db.Retime(a.ctx, policy)
+	if err != nil {
+		return nil, fmt.Errorf("setting the timers by the policy: %w", err)
+	}
+	if moved > 0 {
+		log.Info("the policy has changed; the next timers were set anew", "records", moved)
+	}
+	return &works{
+		db: db, policy: policy, log: log,
+		sweeper: &jobs.Sweeper{Store: db, Policy: policy, Bell: bell, Now: now, Wall: wall, Log: log, Metrics: metrics, Parallel: 1},
+		courier: &jobs.Courier{Store: db, Notifier: notifier, Now: now, Wall: wall, Log: log, Metrics: metrics},
+	}, nil
+}
+
+// mailer is the notifier of a real deployment.
+func (a *app) mailer(m mailSettings, sandbox bool) (jobs.Notifier, error) {
+	files, err := notify.NewFiles(m.MailDir)
+	if err != nil {
+		return nil, err
+	}
+	return notify.New(notify.Options{Channel: files, From: m.MailFrom, Domain: m.MailDomain, DefaultLanguage: m.MailLanguage, Sandbox: sandbox})
+}

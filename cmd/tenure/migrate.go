@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tenure-dev/tenure/storage"
+)
+
+type migrateCmd struct {
+	Sandbox bool   `help:"Make a new database a sandbox: its test clock is moved by hand. This cannot be changed later."`
+	At      string `placeholder:"INSTANT" help:"For a new sandbox: where its clock begins (default: now)."`
+}
+
+func (c *migrateCmd) Run(a *app) error {
+	kind, at := storage.Kind(""), wall()
+	if c.Sandbox {
+		kind = storage.Sandbox
+	}
+	if c.At != "" {
+		if !c.Sandbox {
+			return usageError("--at is for a new sandbox; add --sandbox")
+		}
+		var err error
+		if at, err = parseInstant("--at", c.At); err != nil {
+			return err
+		}
+	}
+	address, err := a.databaseURL()
+	if err != nil {
+		return codedError{exitUsage, err}
+	}
+	db, err := storage.Open(a.ctx, address)
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // everything is committed by now
+	if err := migrate(a.ctx, db, kind, at); err != nil {
+		return err
+	}
+	if kind, err = db.Kind(a.ctx); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s is ready, a %s database\n", maskPassword(a.DB), kind)
+	return err
+}
+
+// migrate upgrades a database and keeps its kind; a new one becomes what is asked for, live where nothing is.
+func migrate(ctx context.Context, db *storage.DB, kind storage.Kind, at time.Time) error {
+	if kind == "" {
+		kind = storage.Live
+		if has, err := db.Kind(ctx); err == nil {
+			kind = has
+		}
+	}
+	return db.Migrate(ctx, kind, at)
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenure-dev/tenure/httpapi"
+	"github.com/tenure-dev/tenure/jobs"
+	"github.com/tenure-dev/tenure/storage"
+)
+
+// The settings of the parts that a role may run.
+type (
+	schedulerSettings struct {
+		Schedule map[string]string `env:"TENURE_SCHEDULE" placeholder:"RULE=CRON" mapsep:";" help:"When a rule's records are looked at, in cron's five fields, UTC; \"off\" switches it off. May be given again for another rule."`
+	}
+	workerSettings struct {
+		Concurrency int `env:"TENURE_CONCURRENCY" default:"2" help:"Tasks that this process works on at a time (default: ${default})."`
+	}
+	apiSettings struct {
+		Listen string `env:"TENURE_LISTEN" placeholder:"ADDRESS" default:"127.0.0.1:8080" help:"Address of the HTTP interface (default: ${default})."`
+	}
+)
+
+type (
+	serveCmd struct {
+		schedulerSettings
+		workerSettings
+		apiSettings
+		mailSettings
+	}
+	workerCmd struct {
+		workerSettings
+		mailSettings
+	}
+	schedulerCmd struct {
+		schedulerSettings
+		mailSettings
+	}
+	apiCmd struct{ apiSettings }
+)
+
+func (c *serveCmd) Run(a *app) error {
+	return a.runRoles(roles{name: "serve", scheduler: &c.schedulerSettings, worker: &c.workerSettings, api: &c.apiSettings, mail: &c.mailSettings})
+}
+
+func (c *workerCmd) Run(a *app) error {
+	return a.runRoles(roles{name: "worker", worker: &c.workerSettings, mail: &c.mailSettings})
+}
+
+func (c *schedulerCmd) Run(a *app) error {
+	return a.runRoles(roles{name: "scheduler", scheduler: &c.schedulerSettings, mail: &c.mailSettings})
+}
+
+func (c *apiCmd) Run(a *app) error {
+	return a.runRoles(roles{name: "api", api: &c.apiSettings})
+}
+
+// roles are the parts that a process runs; a nil one is not its concern.
+type roles struct {
+	name      string
+	scheduler *schedulerSettings
+	worker    *workerSettings
+	api       *apiSettings
+	mail      *mailSettings
+}
+
+// alone says whether the process runs every part, so that it needs nobody else.
+func (r roles) alone() bool { return r.scheduler != nil && r.worker != nil && r.api != nil }
+
+// runRoles runs the parts until a signal comes, then lets them finish what they have begun.
+func (a *app) runRoles(r roles) error {
+	if !r.alone() && (a.Redis == "" || a.embedded()) {
+		return usageError("`tenure %s` is one of several processes, which share PostgreSQL (--db) and Redis (--redis); "+
+			"for everything in one process run `tenure serve`", r.name)
+	}
+	schedules, err := r.scheduler.schedules()
+	if err != nil {
+		return err
+	}
+	db, err := a.openForWriting()
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // everything is committed by now
+
+	// The queue must outlive the parts that drain into it.
+	background, endQueue := context.WithCancel(context.WithoutCancel(a.ctx))
+	defer endQueue()
+	client, err := a.openQueue(background)
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), jobs.NewQueueCollector(client))
+	metrics, err := jobs.NewMetrics(registry)
+	if err != nil {
+		return err
+	}
+	w, err := a.assembleRoles(db, r, client, metrics)
+	if err != nil {
+		return err
+	}
+	w.log.Info("tenure is running", "role", r.name, "version", version, "database", maskPassword(a.DB), "queue", queueName(a.Redis))
+	group, ctx := errgroup.WithContext(a.ctx)
+	if r.api != nil {
+		group.Go(func() error { return a.runAPI(ctx, w, r, client, registry) })
+	}
+	if r.worker != nil {
+		worker := &jobs.Worker{Sweeper: w.sweeper, Courier: w.courier, Concurrency: r.worker.Concurrency, Log: w.log}
+		group.Go(func() error { return worker.Run(ctx, client) })
+	}
+	if r.scheduler != nil {
+		scheduler := &jobs.Scheduler{Sweeper: w.sweeper, Schedules: schedules, Log: w.log,
+			Watchdog: &jobs.Watchdog{Sweeper: w.sweeper, Courier: w.courier, Log: w.log}}
+		group.Go(func() error { return scheduler.Run(ctx) })
+	}
+	err = group.Wait()
+	w.log.Info("tenure has stopped", "role", r.name)
+	return err
+}
+
+func (a *app) assembleRoles(db *storage.DB, r roles, client redis.UniversalClient, metrics *jobs.Metrics) (*works, error) {
+	now, err := a.clock(db)
+	if err != nil {
+		return nil, err
+	}
+	var notifier jobs.Notifier
+	if r.mail != nil {
+		kind, err := db.Kind(a.ctx)
+		if err != nil {
+			return nil, err
+		}
+		if notifier, err = a.mailer(*r.mail, kind == storage.Sandbox); err != nil {
+			return nil, err
+		}
+	}
+	return a.assemble(db, jobs.NewQueue(client, wall), notifier, now, metrics)
+}
+
+// openQueue connects to Redis, or starts a queue in this process. A Redis that is away is no reason not to start.
+func (a *app) openQueue(ctx context.Context) (redis.UniversalClient, error) {
+	if a.Redis == "" {
+		return jobs.InProcessRedis(ctx)
+	}
+	client, err := a.redisClient()
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { _ = client.Close() })
+	probe, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	switch err := jobs.CheckRedis(probe, client, a.log()); {
+	case errors.Is(err, jobs.ErrRedisUnfit):
+		return nil, err
+	case err != nil:
+		a.log().Warn("Redis is away; starting without it", "error", err)
+	}
+	return client, nil
+}
+
+func (a *app) redisClient() (redis.UniversalClient, error) {
+	address, err := withPassword(a.Redis, a.RedisPasswordFile)
+	if err != nil {
+		return nil, codedError{exitUsage, err}
+	}
+	client, err := jobs.ConnectRedis(address)
+	if err != nil {
+		return nil, codedError{exitUsage, err}
+	}
+	return client, nil
+}
+
+func queueName(redis string) string {
+	if redis == "" {
+		return "in this process"
+	}
+	return maskPassword(redis)
+}
+
+func (a *app) runAPI(ctx context.Context, w *works, r roles, client redis.UniversalClient, registry *prometheus.Registry) error {
+	server, err := httpapi.New(httpapi.Options{
+		Store: w.db, Sweeper: w.sweeper, Now: w.sweeper.Now, Logger: w.log, Registry: registry, Version: version,
+		Checks: []httpapi.Check{
+			{Name: "database", Probe: w.db.Ping},
+			{Name: "redis", Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return server.ListenAndServe(ctx, r.api.Listen)
+}
+
+// schedules are the default ones with what the operator says instead; none for a process that is no scheduler.
+func (s *schedulerSettings) schedules() (jobs.Schedules, error) {
+	if s == nil {
+		return nil, nil
+	}
+	schedules := jobs.DefaultSchedules()
+	for rule, spec := range s.Schedule {
+		schedules[ruleName(rule)] = spec
+	}
+	if _, err := schedules.Parse(); err != nil {
+		return nil, usageError("%w", err)
+	}
+	return schedules, nil
+}
+
+type healthcheckCmd struct {
+	URL          string `name:"url" default:"http://127.0.0.1:8080/readyz" help:"What to ask (default: ${default})."`
+	Dependencies bool   `help:"Ask the database and Redis themselves, for a process that serves no HTTP."`
+}
+
+func (c *healthcheckCmd) Run(a *app) error {
+	ctx, cancel := context.WithTimeout(a.ctx, 5*time.Second)
+	defer cancel()
+	if !c.Dependencies {
+		return getOK(ctx, c.URL)
+	}
+	db, err := a.openForReading()
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	defer db.Close() //nolint:errcheck // nothing was written
+	if err := db.Ping(ctx); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	if a.Redis == "" {
+		return nil
+	}
+	client, err := a.redisClient()
+	if err != nil {
+		return err
+	}
+	defer client.Close() //nolint:errcheck // nothing was written
+	if err := client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}

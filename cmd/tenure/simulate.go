@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/tenure-dev/tenure/jobs"
+	"github.com/tenure-dev/tenure/lifecycle"
+	"github.com/tenure-dev/tenure/notify"
+	"github.com/tenure-dev/tenure/storage"
+	"github.com/tenure-dev/tenure/transfer"
+)
+
+type simulateCmd struct {
+	Relationships string `required:"" placeholder:"FILE" help:"Relationships, in any form that import reads."`
+	Contacts      string `placeholder:"FILE" help:"Contacts, in any form that import reads."`
+	Actions       string `placeholder:"FILE" help:"What people do meanwhile, one JSON object a line."`
+	From          string `required:"" placeholder:"INSTANT" help:"Import, and first sweep."`
+	Until         string `required:"" placeholder:"INSTANT" help:"Last sweep."`
+	Step          string `placeholder:"PERIOD" default:"PT6H" help:"Time between two sweeps (default: ${default})."`
+	Partner       string `placeholder:"TENANT" help:"Whose the relationships are, where a record does not say."`
+	Partial       bool   `help:"Take a file that is one page of several as it is."`
+	Out           string `required:"" placeholder:"DIR" help:"Folder for what comes out: events, notices, relationships, refused, as .ndjson."`
+}
+
+func (c *simulateCmd) Run(a *app) error {
+	from, err := parseInstant("--from", c.From)
+	if err != nil {
+		return err
+	}
+	until, err := parseInstant("--until", c.Until)
+	if err != nil {
+		return err
+	}
+	if until.Before(from) {
+		return usageError("--until %s lies before --from %s", c.Until, c.From)
+	}
+	step, err := parseStep(c.Step)
+	if err != nil {
+		return err
+	}
+	actions, faults, err := c.readActions(a)
+	if err != nil {
+		return err
+	}
+	s, err := a.newSimulation(from)
+	if err != nil {
+		return err
+	}
+	defer s.remove()
+
+	files := []string{c.Relationships}
+	if c.Contacts != "" {
+		files = append(files, c.Contacts)
+	}
+	report, err := a.importFiles(s.db, importOptions{policy: s.policy, now: from, partner: c.Partner, partial: c.Partial}, files)
+	if err != nil {
+		return err
+	}
+	bar := newProgress(a.stderr, "simulating")
+	err = s.live(a.ctx, from, until, step, actions, func(at time.Time) {
+		bar.at(int64(at.Sub(from)/time.Hour), int64(until.Sub(from)/time.Hour), at.Format(time.DateOnly))
+	})
+	bar.end()
+	if err != nil {
+		return err
+	}
+	if err := s.write(a.ctx, c.Out); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "Simulated %s to %s; %d actions refused. See %s\n", lifecycle.FormatInstant(from), lifecycle.FormatInstant(until), len(s.refused), c.Out)
+	if bad := report.FaultCount + len(faults); bad > 0 {
+		return partial("%d faults in the input; each was reported above, and the rest was simulated", bad)
+	}
+	return nil
+}
+
+// readActions reads the actions in the order in which they take effect. Lines that cannot be read are reported and left out.
+func (c *simulateCmd) readActions(a *app) ([]transfer.TimedAction, []transfer.FileFault, error) {
+	if c.Actions == "" {
+		return nil, nil, nil
+	}
+	actions, faults, err := transfer.ReadActions(a.ctx, c.Actions, os.Stdin)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range faults {
+		fmt.Fprintln(a.stderr, f)
+	}
+	slices.SortStableFunc(actions, func(x, y transfer.TimedAction) int { return x.At.Compare(y.At) })
+	return actions, faults, nil
+}
+
+// A simulation is a whole deployment in a folder of its own: database, sweeper and courier, with a clock that it moves itself.
+type simulation struct {
+	*works
+	dir     string
+	now     time.Time
+	refused []refusedAction
+}
+
+// newSimulation makes a scratch sandbox. Nothing in it is random, so the same input gives the same bytes.
+func (a *app) newSimulation(from time.Time) (*simulation, error) {
+	dir, err := os.MkdirTemp("", "tenure-simulation-")
+	if err != nil {
+		return nil, fmt.Errorf("making a scratch folder: %w", err)
+	}
+	s := &simulation{dir: dir, now: from}
+	db, err := storage.Open(a.ctx, "sqlite:"+filepath.Join(dir, "scratch.db")+"?scratch")
+	if err == nil {
+		err = db.Migrate(a.ctx, storage.Sandbox, from)
+	}
+	if err == nil {
+		quiet := *a.settings
+		quiet.LogLevel = "warn"
+		b := &app{settings: &quiet, ctx: a.ctx, stdout: a.stdout, stderr: a.stderr}
+		s.works, err = b.assemble(db, jobs.Silence{}, notify.NewDiscard("simulation.tenure.localhost"), func() time.Time { return s.now }, nil)
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+func (s *simulation) remove() {
+	_ = s.db.Close()
+	_ = os.RemoveAll(s.dir)
+}
+
+// live sweeps at from, from + step, … and at until; between the sweeps the actions take effect, each at its own instant.
+func (s *simulation) live(ctx context.Context, from, until time.Time, step lifecycle.Period, actions []transfer.TimedAction, progress func(time.Time)) error {
+	for len(actions) > 0 && actions[0].At.Before(from) {
+		s.refuse(actions[0], "it lies before --from")
+		actions = actions[1:]
+	}
+	for at := range steps(from, until, step) {
+		for len(actions) > 0 && !actions[0].At.After(at) {
+			if err := s.act(ctx, actions[0]); err != nil {
+				return err
+			}
+			actions = actions[1:]
+		}
+		s.now = at
+		if _, err := s.sweeper.Run(ctx, lifecycle.SweepRequest{Trigger: lifecycle.TriggerClock}, nil); err != nil {
+			return err
+		}
+		if _, err := s.courier.Deliver(ctx); err != nil {
+			return err
+		}
+		progress(at)
+	}
+	for _, late := range actions {
+		s.refuse(late, "it lies after --until")
+	}
+	return nil
+}
+
+// act takes an action at its own instant, and sends what it has to say.
+func (s *simulation) act(ctx context.Context, t transfer.TimedAction) error {
+	s.now = t.At
+	action, fault := t.Action(s.policy)
+	if fault != nil {
+		s.refuse(t, fault.Error())
+		return nil
+	}
+	d, err := s.db.Act(ctx, t.RelationshipID, func(r lifecycle.Record) (lifecycle.Decision, error) {
+		return lifecycle.Act(r, s.policy, action, t.At)
+	})
+	switch {
+	case errors.Is(err, lifecycle.ErrRefused):
+		s.refuse(t, err.Error())
+		return nil
+	case errors.Is(err, lifecycle.ErrNotFound):
+		s.refuse(t, "there is no relationship with this id")
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s on %s at %s: %w", t.Kind, t.RelationshipID, lifecycle.FormatInstant(t.At), err)
+	}
+	if len(d.Notices) > 0 {
+		_, err = s.courier.Deliver(ctx)
+	}
+	return err
+}
+
+// A refusedAction is an action that was not taken, and why.
+type refusedAction struct {
+	At                 string               `json:"at"`
+	RelationshipID     string               `json:"relationshipId"`
+	Action             lifecycle.ActionKind `json:"action"`
+	AutoExtendDuration *string              `json:"autoExtendDuration,omitempty"`
+	By                 lifecycle.Actor      `json:"by"`
+	Reason             string               `json:"reason"`
+}
+
+func (s *simulation) refuse(t transfer.TimedAction, why string) {
+	s.refused = append(s.refused, refusedAction{At: lifecycle.FormatInstant(t.At), RelationshipID: t.RelationshipID, Action: t.Kind,
+		AutoExtendDuration: textOrNull(t.AutoExtendDuration), By: t.By, Reason: why})
+}
+
+// write writes what came out. The import itself is where the run begins and no change in it.
+func (s *simulation) write(ctx context.Context, dir string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("making the folder for the results: %w", err)
+	}
+	lines := func(name string, each func(write func(any) error) error) error {
+		return writeFile(filepath.Join(dir, name), func(w io.Writer) error {
+			return each(func(v any) error { return writeJSON(w, v, "") })
+		})
+	}
+	return errors.Join(
+		lines("events.ndjson", func(write func(any) error) error {
+			return s.db.EachEvent(ctx, func(e lifecycle.Event) error {
+				if e.Type == lifecycle.EventImported {
+					return nil
+				}
+				return write(eventJSON(e))
+			})
+		}),
+		lines("notices.ndjson", func(write func(any) error) error {
+			return s.db.EachLetter(ctx, func(l lifecycle.Letter) error { return write(simulatedLetter(l)) })
+		}),
+		lines("relationships.ndjson", func(write func(any) error) error {
+			return s.db.EachRelationship(ctx, func(r lifecycle.Stored) error { return write(r.Wire(s.policy)) })
+		}),
+		lines("refused.ndjson", func(write func(any) error) error {
+			for _, r := range s.refused {
+				if err := write(r); err != nil {
+					return err
+				}
+			}
+			return nil
+		}),
+	)
+}
+
+// simulatedLetter leaves out what only a real deployment has.
+func simulatedLetter(l lifecycle.Letter) letterLine {
+	line := letterJSON(l)
+	line.ID, line.Attempts, line.LastError, line.SentDateTime = "", 0, "", nil
+	return line
+}
+
+// writeFile writes a file through a buffer, and tells of a disk that is full.
+func writeFile(path string, write func(io.Writer) error) (err error) {
+	f, err := os.Create(path) //nolint:gosec // the operator names the folder
+	if err != nil {
+		return fmt.Errorf("writing the results: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	w := bufio.NewWriter(f)
+	if err := write(w); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/tenure-dev/tenure/httpapi"
+	"github.com/tenure-dev/tenure/jobs"
+	"github.com/tenure-dev/tenure/lifecycle"
+	"github.com/tenure-dev/tenure/storage"
+)
+
+type sweepCmd struct {
+	Rules  []string `name:"rule" short:"r" placeholder:"RULE" help:"Only this rule; may be given again (default: all)."`
+	DryRun bool     `short:"n" help:"Look and count, change nothing."`
+	outputFlag
+	mailSettings
+}
+
+func (c *sweepCmd) Run(a *app) error {
+	rules, err := ruleNames(c.Rules)
+	if err != nil {
+		return err
+	}
+	db, err := a.openForWriting()
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // everything is committed by now
+	w, err := a.handWorks(db, c.mailSettings)
+	if err != nil {
+		return err
+	}
+	bar := newProgress(a.stderr, "sweeping")
+	sweep, err := w.sweeper.Run(a.ctx, lifecycle.SweepRequest{Rules: rules, DryRun: c.DryRun, Trigger: lifecycle.TriggerRequest},
+		func(s lifecycle.Sweep) {
+			bar.at(int64(s.ChunksDone), int64(s.Chunks), fmt.Sprintf("chunks, %d records", s.Found))
+		})
+	bar.end()
+	if err != nil {
+		return err
+	}
+	if !c.DryRun {
+		if _, err := w.courier.Deliver(a.ctx); err != nil {
+			return err
+		}
+	}
+	return a.reportSweep(db, sweep, c.Output)
+}
+
+// handWorks are the parts for a command that does the work itself, beside whatever workers there are.
+func (a *app) handWorks(db *storage.DB, mail mailSettings) (*works, error) {
+	now, err := a.clock(db)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := db.Kind(a.ctx)
+	if err != nil {
+		return nil, err
+	}
+	notifier, err := a.mailer(mail, kind == storage.Sandbox)
+	if err != nil {
+		return nil, err
+	}
+	var bell jobs.Bell = jobs.Silence{}
+	if a.Redis != "" {
+		client, err := a.openQueue(a.ctx)
+		if err != nil {
+			return nil, err
+		}
+		bell = jobs.NewQueue(client, wall)
+	}
+	return a.assemble(db, bell, notifier, now, nil)
+}
+
+// reportSweep prints a finished sweep, and fails where some of its records did.
+func (a *app) reportSweep(db *storage.DB, sweep lifecycle.Sweep, format string) error {
+	if err := printSweep(a, db, sweep, format); err != nil {
+		return err
+	}
+	switch {
+	case sweep.State == lifecycle.SweepCancelled:
+		return partial("sweep %d was cancelled; what was done before stays done", sweep.ID)
+	case sweep.Failed > 0:
+		return partial("%d records failed; each is listed by `tenure sweeps show %d`, and the next sweep tries them again", sweep.Failed, sweep.ID)
+	}
+	return nil
+}
+
+type sweepsCmd struct {
+	List   sweepsListCmd   `cmd:"" help:"List sweeps, newest first."`
+	Show   sweepsShowCmd   `cmd:"" help:"Show one, and the records that failed."`
+	Cancel sweepsCancelCmd `cmd:"" help:"Stop a running one; chunks at work are finished."`
+}
+
+type sweepsListCmd struct {
+	Limit  int   `short:"l" default:"20" help:"At most this many (default: ${default})."`
+	Before int64 `placeholder:"ID" help:"Only sweeps opened before this one."`
+	outputFlag
+}
+
+func (c *sweepsListCmd) Run(a *app) error {
+	db, err := a.openForReading()
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // nothing was written
+	sweeps, err := db.Sweeps(a.ctx, c.Before, c.Limit)
+	if err != nil {
+		return err
+	}
+	header := table.Row{"id", "opened", "trigger", "rules", "state", "found", "changed", "skipped", "failed", "chunks", "lateness"}
+	return printRecords(a, c.Output, header, sweeps, func(s lifecycle.Sweep) table.Row {
+		return table.Row{s.ID, instant(s.OpenedAt), s.Trigger, rulesText(s), stateText(s), s.Found, s.Changed, s.Skipped, s.Failed,
+			fmt.Sprintf("%d/%d", s.ChunksDone, s.Chunks), s.Lateness.Round(time.Second)}
+	}, func(s lifecycle.Sweep) any { return httpapi.Show(&s) })
+}
+
+type sweepsShowCmd struct {
+	ID int64 `arg:"" help:"Id of the sweep."`
+	outputFlag
+}
+
+func (c *sweepsShowCmd) Run(a *app) error {
+	db, err := a.openForReading()
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // nothing was written
+	sweep, err := db.Sweep(a.ctx, c.ID)
+	if err != nil {
+		return fmt.Errorf("sweep %d: %w", c.ID, err)
+	}
+	return printSweep(a, db, sweep, c.Output)
+}
+
+type sweepsCancelCmd struct {
+	ID int64 `arg:"" help:"Id of the sweep."`
+}
+
+func (c *sweepsCancelCmd) Run(a *app) error {
+	db, err := a.openForWriting()
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // everything is committed by now
+	if err := db.CancelSweep(a.ctx, c.ID, wall()); err != nil {
+		return fmt.Errorf("sweep %d: %w", c.ID, err)
+	}
+	_, err = fmt.Fprintf(a.stdout, "sweep %d is cancelled\n", c.ID)
+	return err
+}
+
+// mostFailures is how many failed records are shown with a sweep.
+const mostFailures = 100
+
+func printSweep(a *app, db *storage.DB, s lifecycle.Sweep, format string) error {
+	failures, err := db.SweepFailures(a.ctx, s.ID, mostFailures)
+	if err != nil {
+		return err
+	}
+	changed := "changed"
+	if s.DryRun {
+		changed = "would change"
+	}
+	lines := [][2]string{
+		{"sweep", strconv.FormatInt(s.ID, 10)}, {"rules", rulesText(s)}, {"state", stateText(s)}, {"trigger", string(s.Trigger)},
+		{"as of", instant(s.AsOf)}, {"found due", count(s.Found)}, {changed, count(s.Changed)}, {"skipped", count(s.Skipped)},
+		{"failed", count(s.Failed)}, {"notices", count(s.Notices)}, {"chunks", fmt.Sprintf("%d of %d", s.ChunksDone, s.Chunks)},
+		{"lateness", s.Lateness.String()},
+	}
+	for _, f := range failures {
+		lines = append(lines, [2]string{"failed " + f.RelationshipID, f.Reason})
+	}
+	return printRecord(a, format, lines, httpapi.ShowDetails(&s, failures))
+}
+
+func count(n int64) string { return strconv.FormatInt(n, 10) }
+
+func rulesText(s lifecycle.Sweep) string {
+	if len(s.Rules) == 0 {
+		return "all"
+	}
+	names := make([]string, len(s.Rules))
+	for i, r := range s.Rules {
+		names[i] = string(r)
+	}
+	return strings.Join(names, ",")
+}
+
+func stateText(s lifecycle.Sweep) string {
+	if s.DryRun {
+		return string(s.State) + " (dry run)"
+	}
+	return string(s.State)
+}
