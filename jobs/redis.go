@@ -20,6 +20,7 @@ func init() { redis.SetLogger(mute{}) }
 
 type mute struct{}
 
+// Printf prints nothing.
 func (mute) Printf(context.Context, string, ...any) {}
 
 // ConnectRedis makes a client for an address as operators write it. It does not connect yet.

@@ -95,11 +95,24 @@ func (w *Worker) unreadable(task *asynq.Task, err error) error {
 	return nil
 }
 
-// asynqLog lets asynq write to our log. It may not end the process.
+// asynqLog lets asynq write to our log. Fatal may not end the process there.
 type asynqLog struct{ log *slog.Logger }
 
-func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...), "from", "asynq") }
-func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...), "from", "asynq") }
-func (l asynqLog) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...), "from", "asynq") }
-func (l asynqLog) Error(args ...any) { l.log.Error(fmt.Sprint(args...), "from", "asynq") }
-func (l asynqLog) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...), "from", "asynq") }
+// Debug satisfies [asynq.Logger], as do the others.
+func (l asynqLog) Debug(args ...any) { l.write(slog.LevelDebug, args) }
+
+// Info is for what goes well.
+func (l asynqLog) Info(args ...any) { l.write(slog.LevelInfo, args) }
+
+// Warn is for what asynq tries again.
+func (l asynqLog) Warn(args ...any) { l.write(slog.LevelWarn, args) }
+
+// Error is for what it gives up.
+func (l asynqLog) Error(args ...any) { l.write(slog.LevelError, args) }
+
+// Fatal is for what it would end the process for.
+func (l asynqLog) Fatal(args ...any) { l.write(slog.LevelError, args) }
+
+func (l asynqLog) write(level slog.Level, args []any) {
+	l.log.Log(context.Background(), level, fmt.Sprint(args...), "from", "asynq")
+}

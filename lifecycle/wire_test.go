@@ -268,7 +268,7 @@ func TestMissingLockIsTakenFromTheLastModificationWithAdvice(t *testing.T) {
 	}{
 		{"there", ptr("2026-01-02T00:00:00Z"), ptr("2026-01-03T00:00:00Z"), ptr("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"), nil},
 		{"missing", nil, ptr("2026-01-03T00:00:00Z"), ptr("2026-01-01T00:00:00Z"), at("2026-01-03T00:00:00Z"), []Advice{LockedAssumed}},
-		{"no modification either", nil, nil, ptr("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z"), []Advice{LockedAssumed}},	} {
+		{"no modification either", nil, nil, ptr("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z"), []Advice{LockedAssumed}}} {
 		t.Run(c.name, func(t *testing.T) {
 			r, advice := read(t, example(t, pendingWire, func(w *Wire) {
 				w.LockedDateTime, w.LastModifiedDateTime, w.CreatedDateTime = c.locked, c.modified, c.create

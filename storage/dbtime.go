@@ -81,6 +81,7 @@ type triedTime struct {
 
 func tried(t time.Time) triedTime { return triedTime{dbTime: at(t)} }
 
+// Scan satisfies [sql.Scanner].
 func (t *triedTime) Scan(value any) error {
 	t.fault = t.dbTime.Scan(value)
 	return nil

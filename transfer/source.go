@@ -104,6 +104,7 @@ func spool(ctx context.Context, name string, in io.Reader, tempDir string) (*sou
 // keptOpen is a file that stays open when a reading of it is over.
 type keptOpen struct{ io.ReadSeeker }
 
+// Close leaves it open.
 func (k keptOpen) Close() error { return nil }
 
 // readFunc is an io.Reader.

@@ -29,6 +29,11 @@ type app struct {
 	stdout, stderr io.Writer
 }
 
+// say tells whoever sits there something that is no output of the command.
+func (a *app) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.stderr, format+"\n", args...)
+}
+
 // wall reads the machine's clock. It is the only place that does.
 func wall() time.Time { return lifecycle.Instant(time.Now()) }
 
@@ -68,7 +73,7 @@ func (a *app) openForWriting() (*storage.DB, error) {
 		return nil, err
 	}
 	if err = db.Ping(a.ctx); errors.Is(err, storage.ErrNotMigrated) && a.embedded() {
-		err = migrate(a.ctx, db, "", wall())
+		err = db.Migrate(a.ctx, "", wall())
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -144,7 +144,7 @@ func printConfig(w io.Writer, parsed *kong.Context, file *configFile) error {
 			onCommandLine[p.Flag] = true
 		}
 	}
-	t := newTable(w)
+	t := newTable()
 	t.AppendHeader(table.Row{"setting", "value", "from"})
 	for _, flag := range parsed.Flags() {
 		if len(flag.Envs) == 0 {
@@ -165,8 +165,7 @@ func printConfig(w io.Writer, parsed *kong.Context, file *configFile) error {
 		}
 		t.AppendRow(table.Row{flag.Name, value, from})
 	}
-	t.Render()
-	return nil
+	return t.writeTo(w)
 }
 
 // maskPassword hides the password of a URL. A list of hosts is no URL to net/url, so it is found by hand.

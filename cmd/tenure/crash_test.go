@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,4 +189,40 @@ func requireOnceEach(t *testing.T, db *storage.DB, due int) {
 	for to, n := range notices {
 		require.Equal(t, 1, n, to)
 	}
+}
+
+// TestStoppedProcessFinishesWhatItHasBegun stops the embedded deployment in the middle of its work, as a deployment of a new
+// version does, and starts it again.
+func TestStoppedProcessFinishesWhatItHasBegun(t *testing.T) {
+	const due = 20_000
+	database := "sqlite:" + filepath.Join(t.TempDir(), "tenure.db")
+	f := newFleet(t, database, "")
+	f.env = append(f.env, "TENURE_LISTEN=127.0.0.1:0")
+	f.run("import", dueRelationships(t, due))
+	db, err := storage.OpenReadOnly(t.Context(), database)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	expired := func() int64 {
+		counts, err := db.Counts(t.Context())
+		require.NoError(t, err)
+		return counts[lifecycle.Expired]
+	}
+
+	first := f.process("serve")
+	require.Eventually(t, func() bool { return expired() > 0 }, time.Minute, time.Millisecond)
+	require.NoError(t, first.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, first.Wait(), "it ends with 0")
+	require.Less(t, expired(), int64(due), "it was stopped before the end, else this test says nothing")
+	require.Zero(t, expired()%jobs.DefaultChunkSize, "whole chunks only")
+
+	f.start("serve")
+	require.Eventually(t, func() bool { return expired() == due }, time.Minute, 20*time.Millisecond)
+	events := 0
+	require.NoError(t, db.EachEvent(t.Context(), func(e lifecycle.Event) error {
+		if e.Rule == lifecycle.EndTerm {
+			events++
+		}
+		return nil
+	}))
+	require.Equal(t, due, events)
 }

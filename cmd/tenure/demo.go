@@ -39,8 +39,11 @@ func (c *demoCmd) Run(a *app) error {
 	if err := d.load(a.ctx, made); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "A made-up partner: %d relationships with %d customers, as they stand on %s.\nNow two years pass, a day at a time, through the real scanners, queue and workers.\n\n",
+	_, err = fmt.Fprintf(a.stdout, "A made-up partner: %d relationships with %d customers, as they stand on %s.\nNow two years pass, a day at a time, through the real scanners, queue and workers.\n\n",
 		len(made.records), demoCustomers, demoStart.Format("2 January 2006"))
+	if err != nil {
+		return err
+	}
 	report, err := d.run(a, made)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (a *app) importFiles(db *storage.DB, o importOptions, files []string) (tran
 	if err != nil {
 		return transfer.Report{}, err
 	}
-	onFault := func(f transfer.FileFault) { fmt.Fprintln(a.stderr, f.Error()) }
+	onFault := func(f transfer.FileFault) { a.say("%s", f.Error()) }
 	bar := newProgress(a.stderr, "importing")
 	defer bar.end()
 	kind := transfer.Kind(o.kind)

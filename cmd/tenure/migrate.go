@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"time"
 
 	"github.com/tenure-dev/tenure/storage"
 )
@@ -36,7 +34,7 @@ func (c *migrateCmd) Run(a *app) error {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // everything is committed by now
-	if err := migrate(a.ctx, db, kind, at); err != nil {
+	if err := db.Migrate(a.ctx, kind, at); err != nil {
 		return err
 	}
 	if kind, err = db.Kind(a.ctx); err != nil {
@@ -44,15 +42,4 @@ func (c *migrateCmd) Run(a *app) error {
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s is ready, a %s database\n", maskPassword(a.DB), kind)
 	return err
-}
-
-// migrate upgrades a database and keeps its kind; a new one becomes what is asked for, live where nothing is.
-func migrate(ctx context.Context, db *storage.DB, kind storage.Kind, at time.Time) error {
-	if kind == "" {
-		kind = storage.Live
-		if has, err := db.Kind(ctx); err == nil {
-			kind = has
-		}
-	}
-	return db.Migrate(ctx, kind, at)
 }

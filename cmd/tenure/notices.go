@@ -68,7 +68,7 @@ func (c *noticesListCmd) Run(a *app) error {
 			orDash(string(l.Reason)), l.Attempts}
 	}, func(l lifecycle.Letter) any { return letterJSON(l) })
 	if err == nil && len(letters) == c.Limit {
-		_, err = fmt.Fprintf(a.stderr, "There may be more: --limit, or --after %s\n", letters[len(letters)-1].NoticeID)
+		a.say("There may be more: --limit, or --after %s", letters[len(letters)-1].NoticeID)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -16,18 +17,29 @@ import (
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
-// newTable is a table as all commands print them: no frame, so that it can be cut and searched with the usual tools.
-func newTable(w io.Writer) table.Writer {
+// A textTable is a table as all commands print them: no frame and nothing behind the last word of a line, so that it can be
+// cut and searched with the usual tools.
+type textTable struct{ table.Writer }
+
+func newTable() textTable {
 	t := table.NewWriter()
-	t.SetOutputMirror(w)
 	style := table.StyleDefault
 	style.Options = table.OptionsNoBordersAndSeparators
 	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
 	t.SetStyle(style)
-	return t
+	return textTable{t}
 }
 
-// print writes records in the form that was asked for: rows for people, else what asJSON makes of each.
+func (t textTable) writeTo(w io.Writer) error {
+	for line := range strings.Lines(t.Render()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return fmt.Errorf("writing the output: %w", err)
+		}
+	}
+	return nil
+}
+
+// printRecords writes records in the form that was asked for: rows for people, else what asJSON makes of each.
 func printRecords[T any](a *app, format string, header table.Row, records []T, row func(T) table.Row, asJSON func(T) any) error {
 	switch format {
 	case "json":
@@ -44,13 +56,12 @@ func printRecords[T any](a *app, format string, header table.Row, records []T, r
 		}
 		return nil
 	}
-	t := newTable(a.stdout)
+	t := newTable()
 	t.AppendHeader(header)
 	for _, r := range records {
 		t.AppendRow(row(r))
 	}
-	t.Render()
-	return nil
+	return t.writeTo(a.stdout)
 }
 
 // printRecord writes one record: name and value per line for people, else JSON.
@@ -61,12 +72,11 @@ func printRecord(a *app, format string, lines [][2]string, asJSON any) error {
 	case "ndjson":
 		return writeJSON(a.stdout, asJSON, "")
 	}
-	t := newTable(a.stdout)
+	t := newTable()
 	for _, l := range lines {
 		t.AppendRow(table.Row{l[0], l[1]})
 	}
-	t.Render()
-	return nil
+	return t.writeTo(a.stdout)
 }
 
 func writeJSON(w io.Writer, v any, indent string) error {

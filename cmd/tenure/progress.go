@@ -38,7 +38,7 @@ func (p *progress) at(done, total int64, note string) {
 	}
 	if now := wall(); now.Sub(p.said) >= p.quiet {
 		p.said = now
-		fmt.Fprintf(p.w, "%s: %d of %d %s\n", p.what, done, total, note)
+		_, _ = fmt.Fprintf(p.w, "%s: %d of %d %s\n", p.what, done, total, note)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -386,6 +388,71 @@ func TestExamplesOfThePolicyAreRead(t *testing.T) {
 	require.Equal(t, policyKeys(reflect.TypeOf(policyFile{}), ""), slices.Sorted(maps.Keys(described)))
 }
 
+// TestLookAtAPolicyBeforeItIsUsed does what docs/policy.md advises.
+func TestLookAtAPolicyBeforeItIsUsed(t *testing.T) {
+	dir := t.TempDir()
+	tried := 0
+	tenure := func(args ...string) string {
+		command := exec.Command("tenure", args...)
+		command.Dir = dir
+		out, err := command.CombinedOutput()
+		require.NoError(t, err, "%v\n%s", args, out)
+		return string(out)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "waits.json"), []byte(`[{"id":"w","displayName":"Waits","status":"approvalPending",
+		"duration":"P1Y","lockedDateTime":"2026-01-01T00:00:00Z","partner":{"tenantId":"99999999-9999-4999-8999-999999999999"}}]`), 0o600))
+	tenure("migrate", "--sandbox", "--at", "2026-02-15T00:00:00Z")
+	tenure("--db", "sqlite:try.db", "migrate", "--sandbox", "--at", "2026-02-15T00:00:00Z")
+	tenure("import", "waits.json")
+	require.Regexp(t, `found due +0`, tenure("sweep", "--dry-run"))
+
+	var last string
+	for _, b := range blocks(read(t, "docs/policy.md")) {
+		switch {
+		case b.name != "":
+			require.NoError(t, os.WriteFile(filepath.Join(dir, b.name), []byte(b.text), 0o600))
+		case b.language == "sh":
+			for line := range strings.Lines(b.text) {
+				words := strings.Fields(line)
+				require.Equal(t, "tenure", words[0])
+				last = tenure(words[1:]...)
+				tried++
+			}
+		}
+	}
+	require.Positive(t, tried)
+	require.Regexp(t, `found due +1`, last, "under own.yaml a request lapses after 30 days")
+}
+
+// TestCommandsThatPagesSpeakOfExist parses each `tenure …` of every page. Arguments that a page leaves out are not missed.
+func TestCommandsThatPagesSpeakOfExist(t *testing.T) {
+	spoken := regexp.MustCompile("`tenure ([^`\n]+)`|(?m)^    tenure (.+)$")
+	tried := 0
+	for _, page := range pages(t) {
+		for _, found := range spoken.FindAllStringSubmatch(read(t, page), -1) {
+			command := found[1] + found[2]
+			command = regexp.MustCompile(`\[[^\]]*\]`).ReplaceAllString(command, "") // what may be left out
+			command = regexp.MustCompile(`\b[A-Z]{2,}(\.\.\.)?`).ReplaceAllStringFunc(command, func(placeholder string) string {
+				if placeholder == "ID" {
+					return "1"
+				}
+				return "x"
+			})
+			if strings.ContainsAny(command, "…") {
+				continue
+			}
+			tried++
+			parser, err := kong.New(&cli{}, kong.Vars{"version": version}, kong.Exit(func(int) {}), kong.Writers(io.Discard, io.Discard))
+			require.NoError(t, err)
+			if _, err = parser.Parse(strings.Fields(command)); err != nil {
+				// Only what is missing is forgiven.
+				require.Regexp(t, `^(expected|missing flags)`, err.Error(), "%s: tenure %s", page, command)
+			}
+		}
+	}
+	require.Greater(t, tried, 30)
+}
+
 // policyKeys are the keys that the reader of policies knows.
 func policyKeys(of reflect.Type, prefix string) []string {
 	var keys []string
@@ -572,6 +639,39 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWhatPagesNameIsThere looks for the tests, diaries and files that pages name in `code`.
+func TestWhatPagesNameIsThere(t *testing.T) {
+	var tests strings.Builder
+	files, err := filepath.Glob(filepath.Join(root, "*", "*_test.go"))
+	require.NoError(t, err)
+	more, err := filepath.Glob(filepath.Join(root, "*", "*", "*_test.go"))
+	require.NoError(t, err)
+	for _, file := range append(files, more...) {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		tests.Write(text)
+	}
+	testName := regexp.MustCompile("`(Test[A-Z][A-Za-z]+)`")
+	path := regexp.MustCompile("`((?:[a-z]+/)+[a-z_]+\\.(?:go|sql|md|yaml)|(?:lifecycle|jobs|storage|notify|httpapi|transfer|cmd|scripts)/[a-z_/]+)`")
+	seen := 0
+	for _, page := range pages(t) {
+		text := read(t, page)
+		for _, found := range testName.FindAllStringSubmatch(text, -1) {
+			seen++
+			require.Contains(t, tests.String(), "func "+found[1]+"(", "%s speaks of %s", page, found[1])
+		}
+		for _, found := range path.FindAllStringSubmatch(text, -1) {
+			if strings.Contains(found[1], "expire_draft") {
+				continue // the rule that docs/architecture.md makes up
+			}
+			seen++
+			_, err := os.Stat(filepath.Join(root, found[1]))
+			require.NoError(t, err, "%s speaks of %s", page, found[1])
+		}
+	}
+	require.Greater(t, seen, 30)
 }
 
 // pages are all pages of the documentation, from the root.

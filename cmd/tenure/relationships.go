@@ -87,7 +87,7 @@ func (c *relationshipsListCmd) Run(a *app) error {
 		return err
 	}
 	if len(found) == c.Limit {
-		fmt.Fprintf(a.stderr, "There may be more: --limit, or --after %s\n", found[len(found)-1].ID)
+		a.say("There may be more: --limit, or --after %s", found[len(found)-1].ID)
 	}
 	return a.sayHowFarBehind(db)
 }
@@ -111,7 +111,7 @@ func (a *app) sayHowFarBehind(db *storage.DB) error {
 		}
 	}
 	if due > 0 {
-		fmt.Fprintf(a.stderr, "The list shows what is stored. Due and not swept yet: %d, the oldest since %s\n", due, instant(oldest))
+		a.say("The list shows what is stored. Due and not swept yet: %d, the oldest since %s", due, instant(oldest))
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func (c *simulateCmd) Run(a *app) error {
 	if err := s.write(a.ctx, c.Out); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stderr, "Simulated %s to %s; %d actions refused. See %s\n", lifecycle.FormatInstant(from), lifecycle.FormatInstant(until), len(s.refused), c.Out)
+	a.say("Simulated %s to %s; %d actions refused. See %s", lifecycle.FormatInstant(from), lifecycle.FormatInstant(until), len(s.refused), c.Out)
 	if bad := report.FaultCount + len(faults); bad > 0 {
 		return partial("%d faults in the input; each was reported above, and the rest was simulated", bad)
 	}
@@ -92,7 +92,7 @@ func (c *simulateCmd) readActions(a *app) ([]transfer.TimedAction, []transfer.Fi
 		return nil, nil, err
 	}
 	for _, f := range faults {
-		fmt.Fprintln(a.stderr, f)
+		a.say("%s", f.Error())
 	}
 	slices.SortStableFunc(actions, func(x, y transfer.TimedAction) int { return x.At.Compare(y.At) })
 	return actions, faults, nil

@@ -100,6 +100,7 @@ type sweepsCmd struct {
 type sweepsListCmd struct {
 	Limit  int   `short:"l" default:"20" help:"At most this many (default: ${default})."`
 	Before int64 `placeholder:"ID" help:"Only sweeps opened before this one."`
+	Busy   bool  `help:"Only those that found something due."`
 	outputFlag
 }
 
@@ -109,7 +110,11 @@ func (c *sweepsListCmd) Run(a *app) error {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // nothing was written
-	sweeps, err := db.Sweeps(a.ctx, c.Before, c.Limit)
+	list := db.Sweeps
+	if c.Busy {
+		list = db.BusySweeps
+	}
+	sweeps, err := list(a.ctx, c.Before, c.Limit)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (c *tokenCreateCmd) Run(a *app) error {
 	if _, err := db.CreateToken(a.ctx, c.Name, hash, c.Scopes, wall()); err != nil {
 		return fmt.Errorf("token %q: %w", c.Name, err)
 	}
-	fmt.Fprintf(a.stderr, "Token %q with scope %s. Keep it now: it cannot be shown again.\n", c.Name, strings.Join(c.Scopes, ", "))
+	a.say("Token %q with scope %s. Keep it now: it cannot be shown again.", c.Name, strings.Join(c.Scopes, ", "))
 	_, err = fmt.Fprintln(a.stdout, token)
 	return err
 }
