@@ -13,11 +13,25 @@ import (
 // ErrNeedsToken is why a server does not start on an address that others can reach while there is no token.
 var ErrNeedsToken = errors.New("an address that is not loopback needs a token")
 
-// ListenAndServe listens on a TCP address and serves until ctx ends; see [Server.Serve].
-func (s *Server) ListenAndServe(ctx context.Context, addr string) error {
+// Listen takes a TCP address, or says why it may not: [ErrNeedsToken], or it is taken. Nothing is answered before
+// [Server.Serve].
+func (s *Server) Listen(ctx context.Context, addr string) (net.Listener, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("listening on %s: %w", addr, err)
+		return nil, fmt.Errorf("listening on %s: %w", addr, err)
+	}
+	if err := s.mayListen(ctx, ln.Addr()); err != nil {
+		_ = ln.Close()
+		return nil, err
+	}
+	return ln, nil
+}
+
+// ListenAndServe listens on a TCP address and serves until ctx ends; see [Server.Serve].
+func (s *Server) ListenAndServe(ctx context.Context, addr string) error {
+	ln, err := s.Listen(ctx, addr)
+	if err != nil {
+		return err
 	}
 	return s.Serve(ctx, ln)
 }

@@ -107,13 +107,17 @@ func (s *Sweeper) evaluate(r lifecycle.Stored, now time.Time, rules []lifecycle.
 
 func due(t lifecycle.Timer, now time.Time) bool { return !t.At.IsZero() && !t.At.After(now) }
 
-// foreseen is what writing the decisions would do.
+// foreseen is what writing the decisions would do. To how many people a notice would go is only known when it is written.
 func foreseen(decided []lifecycle.Decided) lifecycle.Tally {
 	var tally lifecycle.Tally
 	for i := range decided {
 		if d := &decided[i]; !d.Empty() {
 			tally.Changed++
-			tally.Notices += int64(len(d.Notices))
+			for _, n := range d.Notices {
+				if n.Status == lifecycle.NoticeQueued {
+					tally.Notices++
+				}
+			}
 			tally.Lateness = max(tally.Lateness, d.Lateness())
 		}
 	}

@@ -42,6 +42,15 @@ func (db *DB) Retime(ctx context.Context, p *lifecycle.Policy) (moved int64, err
 	})
 }
 
+// TimedBy says whether the stored next timers were set by policy p, so that Retime would look at none.
+func (db *DB) TimedBy(ctx context.Context, p *lifecycle.Policy) (bool, error) {
+	mark, err := policyMark(p)
+	if err != nil {
+		return false, said("tell policies apart", err)
+	}
+	return db.timedBy(ctx, mark)
+}
+
 // policyMark changes whenever the timers may: with a number of the policy, and with the rules.
 func policyMark(p *lifecycle.Policy) (string, error) {
 	text, err := json.Marshal([]any{p, lifecycle.RuleNames()})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -47,7 +49,12 @@ func (a *app) log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.stderr, o))
 }
 
-func (a *app) databaseURL() (string, error) { return withPassword(a.DB, a.DBPasswordFile) }
+func (a *app) databaseURL() (string, error) {
+	if scheme, _, _ := strings.Cut(a.DB, ":"); !slices.Contains([]string{"sqlite", "postgres", "postgresql"}, scheme) {
+		return "", errors.New("--db is no address of a database; write sqlite:PATH or postgres://USER@HOST/NAME")
+	}
+	return withPassword(a.DB, a.DBPasswordFile)
+}
 
 // openForReading opens the database beside whoever is writing to it.
 func (a *app) openForReading() (*storage.DB, error) {
@@ -55,18 +62,32 @@ func (a *app) openForReading() (*storage.DB, error) {
 	if err != nil {
 		return nil, codedError{exitUsage, err}
 	}
-	db, err := storage.OpenReadOnly(a.ctx, address)
-	if errors.Is(err, storage.ErrNotMigrated) && a.embedded() {
-		return nil, fmt.Errorf("%w\nThere is nothing here yet: `tenure import FILE` makes the database", err)
+	if err := a.thereIsAFile(); err != nil {
+		return nil, err
 	}
-	return db, err
+	return storage.OpenReadOnly(a.ctx, address)
 }
 
-// openForWriting opens the database. The embedded one is made where there is none; PostgreSQL's is `tenure migrate`'s to make.
-func (a *app) openForWriting() (*storage.DB, error) {
+// thereIsAFile says what to do where the embedded database has not been made.
+func (a *app) thereIsAFile() error {
+	path, _, _ := strings.Cut(strings.TrimPrefix(a.DB, "sqlite:"), "?")
+	if _, err := os.Stat(path); a.embedded() && errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no database at %s yet; `tenure import FILE` makes one, or name another with --db", path)
+	}
+	return nil
+}
+
+// openForWriting opens the database. With create the embedded one is made where there is none; PostgreSQL's is `tenure
+// migrate`'s to make.
+func (a *app) openForWriting(create bool) (*storage.DB, error) {
 	address, err := a.databaseURL()
 	if err != nil {
 		return nil, codedError{exitUsage, err}
+	}
+	if !create {
+		if err := a.thereIsAFile(); err != nil {
+			return nil, err
+		}
 	}
 	db, err := storage.Open(a.ctx, address)
 	if err != nil {
@@ -117,11 +138,7 @@ type works struct {
 }
 
 // assemble puts the parts together around a database: bell rings the workers, notifier sends.
-func (a *app) assemble(db *storage.DB, bell jobs.Bell, notifier jobs.Notifier, now func() time.Time, metrics *jobs.Metrics) (*works, error) {
-	policy, err := readPolicy(a.Policy)
-	if err != nil {
-		return nil, err
-	}
+func (a *app) assemble(db *storage.DB, policy *lifecycle.Policy, bell jobs.Bell, notifier jobs.Notifier, now func() time.Time, metrics *jobs.Metrics) (*works, error) {
 	log := a.log()
 	moved, err := db.Retime(a.ctx, policy)
 	if err != nil {
@@ -143,5 +160,9 @@ func (a *app) mailer(m mailSettings, sandbox bool) (jobs.Notifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return notify.New(notify.Options{Channel: files, From: m.MailFrom, Domain: m.MailDomain, DefaultLanguage: m.MailLanguage, Sandbox: sandbox})
+	notifier, err := notify.New(notify.Options{Channel: files, From: m.MailFrom, Domain: m.MailDomain, DefaultLanguage: m.MailLanguage, Sandbox: sandbox})
+	if err != nil {
+		return nil, codedError{exitUsage, err}
+	}
+	return notifier, nil
 }

@@ -44,7 +44,11 @@ func (c *clockAdvanceCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	db, err := a.openForWriting()
+	policy, err := readPolicy(a.Policy)
+	if err != nil {
+		return err
+	}
+	db, err := a.openForWriting(false)
 	if err != nil {
 		return err
 	}
@@ -57,7 +61,7 @@ func (c *clockAdvanceCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	w, err := a.handWorks(db, c.mailSettings)
+	w, err := a.handWorks(db, policy, c.mailSettings)
 	if err != nil {
 		return err
 	}

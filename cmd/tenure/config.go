@@ -217,14 +217,17 @@ func withPassword(address, file string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("%s is no URL that a password could be put into", address)
 	}
-	user, hosts := "", rest
-	authority := rest
+	authority, tail := rest, ""
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		authority = rest[:i]
+		authority, tail = rest[:i], rest[i:]
 	}
+	user, hosts := "", authority
 	if at := strings.LastIndex(authority, "@"); at >= 0 {
-		user, hosts = rest[:at], rest[at+1:]
+		user, hosts = authority[:at], authority[at+1:]
 	}
 	user, _, _ = strings.Cut(user, ":")
-	return scheme + "://" + user + ":" + url.QueryEscape(secret) + "@" + hosts, nil
+	if plain, err := url.PathUnescape(user); err == nil {
+		user = plain
+	}
+	return scheme + "://" + url.UserPassword(user, secret).String() + "@" + hosts + tail, nil
 }

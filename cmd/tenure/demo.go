@@ -30,7 +30,11 @@ func (c *demoCmd) Run(a *app) error {
 	quiet := *a.settings
 	quiet.LogLevel = "warn"
 	a = &app{settings: &quiet, ctx: a.ctx, stdout: a.stdout, stderr: a.stderr}
-	d, err := a.newDemo(c.Dir)
+	policy, err := readPolicy(a.Policy)
+	if err != nil {
+		return err
+	}
+	d, err := a.newDemo(c.Dir, policy)
 	if err != nil {
 		return err
 	}
@@ -60,7 +64,7 @@ type demo struct {
 	connect   func(context.Context) error // runs the workers until the context ends
 }
 
-func (a *app) newDemo(dir string) (*demo, error) {
+func (a *app) newDemo(dir string, policy *lifecycle.Policy) (*demo, error) {
 	dir, err := emptyFolder(dir)
 	if err != nil {
 		return nil, err
@@ -81,11 +85,11 @@ func (a *app) newDemo(dir string) (*demo, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return d, d.wire(a, db, notifier)
+	return d, d.wire(a, db, policy, notifier)
 }
 
 // wire puts the parts together, with a queue in this process.
-func (d *demo) wire(a *app, db *storage.DB, notifier jobs.Notifier) error {
+func (d *demo) wire(a *app, db *storage.DB, policy *lifecycle.Policy, notifier jobs.Notifier) error {
 	client, err := jobs.InProcessRedis(context.WithoutCancel(a.ctx))
 	if err != nil {
 		return errors.Join(err, db.Close())
@@ -95,7 +99,7 @@ func (d *demo) wire(a *app, db *storage.DB, notifier jobs.Notifier) error {
 		return errors.Join(err, db.Close())
 	}
 	d.queue = jobs.NewQueue(client, wall)
-	if d.works, err = a.assemble(db, d.queue, notifier, now, nil); err != nil {
+	if d.works, err = a.assemble(db, policy, d.queue, notifier, now, nil); err != nil {
 		return errors.Join(err, db.Close())
 	}
 	d.worker = &jobs.Worker{Sweeper: d.sweeper, Courier: d.courier, Concurrency: 2, Poll: 2 * time.Millisecond, Log: d.log}

@@ -25,7 +25,10 @@ func (c *importCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	db, err := a.openForWriting()
+	if err := c.filesAreThere(); err != nil {
+		return err
+	}
+	db, err := a.openForWriting(true)
 	if err != nil {
 		return err
 	}
@@ -51,6 +54,17 @@ func (c *importCmd) Run(a *app) error {
 		return partial("not every record could be taken; what was wrong stands above, and the others are in")
 	}
 	return nil
+}
+
+// filesAreThere looks before a database is made for nothing.
+func (c *importCmd) filesAreThere() error {
+	var faults []error
+	for _, file := range c.Files {
+		if _, err := os.Stat(file); file != transfer.Stdin && errors.Is(err, os.ErrNotExist) {
+			faults = append(faults, fmt.Errorf("%s: does not exist; check the name", file))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 type importOptions struct {

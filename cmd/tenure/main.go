@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -54,6 +55,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	var c cli
+	forgetEmptyVariables()
 	file, err := readConfigFile(args)
 	if err != nil {
 		return complain(err, exitUsage)
@@ -80,6 +82,16 @@ func run(args []string) int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	return done(parsed.Run(&app{settings: &c.settings, ctx: ctx, stdout: os.Stdout, stderr: os.Stderr}))
+}
+
+// forgetEmptyVariables makes a variable that is set to nothing the same as one that is not set: container platforms write
+// the first where people mean the second.
+func forgetEmptyVariables() {
+	for _, pair := range os.Environ() {
+		if name, value, _ := strings.Cut(pair, "="); value == "" && strings.HasPrefix(name, "TENURE_") {
+			_ = os.Unsetenv(name)
+		}
+	}
 }
 
 // A codedError is an error with an exit code of its own.

@@ -26,6 +26,9 @@ type noticesListCmd struct {
 
 func (c *noticesListCmd) query() (storage.LetterQuery, error) {
 	q := storage.LetterQuery{Relationship: c.Relationship, Limit: c.Limit}
+	if err := atLeastOne(c.Limit); err != nil {
+		return q, err
+	}
 	for _, s := range c.Status {
 		if !slices.Contains(lifecycle.NoticeStatuses, lifecycle.NoticeStatus(s)) {
 			return q, usageError("--status %q is no status of a notice; they are %v", s, lifecycle.NoticeStatuses)

@@ -143,6 +143,14 @@ func ruleNames(names []string) ([]lifecycle.RuleName, error) {
 	return rules, nil
 }
 
+// atLeastOne checks how many records are asked for.
+func atLeastOne(limit int) error {
+	if limit < 1 {
+		return usageError("--limit %d: at least 1", limit)
+	}
+	return nil
+}
+
 // parseInstant reads an instant that a flag gives.
 func parseInstant(flag, s string) (time.Time, error) {
 	t, err := lifecycle.ParseInstant(s)

@@ -61,10 +61,8 @@ func readPolicy(path string) (*lifecycle.Policy, error) {
 		return nil, usageError("the policy %s is not YAML: %w", path, err)
 	}
 	faults = append(faults, file.apply(policy)...)
-	if len(faults) == 0 {
-		if err := policy.Validate(); err != nil {
-			faults = append(faults, err)
-		}
+	if err := policy.Validate(); err != nil {
+		faults = append(faults, err)
 	}
 	if len(faults) > 0 {
 		return nil, usageError("the policy %s cannot be used:\n%w\nThe keys are explained in docs/policy.md", path, errors.Join(faults...))

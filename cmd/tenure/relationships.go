@@ -31,6 +31,9 @@ type relationshipsListCmd struct {
 
 func (c *relationshipsListCmd) query(a *app, db *storage.DB) (storage.RelationshipQuery, error) {
 	q := storage.RelationshipQuery{Partner: strings.ToLower(c.Partner), Customer: strings.ToLower(c.Customer), Name: c.Name, Limit: c.Limit}
+	if err := atLeastOne(c.Limit); err != nil {
+		return q, err
+	}
 	for _, s := range c.Status {
 		status := lifecycle.Status(s)
 		if !status.Known() {
@@ -183,6 +186,9 @@ func (c *relationshipsEventsCmd) Run(a *app) error {
 	}
 	defer db.Close() //nolint:errcheck // nothing was written
 	events, err := db.Events(a.ctx, c.ID)
+	if err == nil && len(events) == 0 {
+		err = lifecycle.ErrNotFound // there is no record without the event of its beginning
+	}
 	if err != nil {
 		return fmt.Errorf("relationship %s: %w", c.ID, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/tenure-dev/tenure/httpapi"
 	"github.com/tenure-dev/tenure/jobs"
+	"github.com/tenure-dev/tenure/lifecycle"
 	"github.com/tenure-dev/tenure/storage"
 )
 
@@ -75,17 +77,34 @@ type roles struct {
 // alone says whether the process runs every part, so that it needs nobody else.
 func (r roles) alone() bool { return r.scheduler != nil && r.worker != nil && r.api != nil }
 
+// check finds what is wrong with the settings before anything is opened.
+func (r roles) check() (jobs.Schedules, error) {
+	if r.worker != nil && r.worker.Concurrency < 1 {
+		return nil, usageError("--concurrency %d: at least 1", r.worker.Concurrency)
+	}
+	if r.api != nil {
+		if _, _, err := net.SplitHostPort(r.api.Listen); err != nil {
+			return nil, usageError("--listen %q is no address; write it like 127.0.0.1:8080", r.api.Listen)
+		}
+	}
+	return r.scheduler.schedules()
+}
+
 // runRoles runs the parts until a signal comes, then lets them finish what they have begun.
 func (a *app) runRoles(r roles) error {
 	if !r.alone() && (a.Redis == "" || a.embedded()) {
 		return usageError("`tenure %s` is one of several processes, which share PostgreSQL (--db) and Redis (--redis); "+
 			"for everything in one process run `tenure serve`", r.name)
 	}
-	schedules, err := r.scheduler.schedules()
+	schedules, err := r.check()
 	if err != nil {
 		return err
 	}
-	db, err := a.openForWriting()
+	policy, err := readPolicy(a.Policy)
+	if err != nil {
+		return err
+	}
+	db, err := a.openForWriting(r.alone())
 	if err != nil {
 		return err
 	}
@@ -104,14 +123,18 @@ func (a *app) runRoles(r roles) error {
 	if err != nil {
 		return err
 	}
-	w, err := a.assembleRoles(db, r, client, metrics)
+	w, err := a.assembleRoles(db, policy, r, client, metrics)
+	if err != nil {
+		return err
+	}
+	server, listener, err := a.openAPI(w, r.api, client, registry)
 	if err != nil {
 		return err
 	}
 	w.log.Info("tenure is running", "role", r.name, "version", version, "database", maskPassword(a.DB), "queue", queueName(a.Redis))
 	group, ctx := errgroup.WithContext(a.ctx)
-	if r.api != nil {
-		group.Go(func() error { return a.runAPI(ctx, w, r, client, registry) })
+	if listener != nil {
+		group.Go(func() error { return server.Serve(ctx, listener) })
 	}
 	if r.worker != nil {
 		worker := &jobs.Worker{Sweeper: w.sweeper, Courier: w.courier, Concurrency: r.worker.Concurrency, Log: w.log}
@@ -127,7 +150,7 @@ func (a *app) runRoles(r roles) error {
 	return err
 }
 
-func (a *app) assembleRoles(db *storage.DB, r roles, client redis.UniversalClient, metrics *jobs.Metrics) (*works, error) {
+func (a *app) assembleRoles(db *storage.DB, policy *lifecycle.Policy, r roles, client redis.UniversalClient, metrics *jobs.Metrics) (*works, error) {
 	now, err := a.clock(db)
 	if err != nil {
 		return nil, err
@@ -142,7 +165,7 @@ func (a *app) assembleRoles(db *storage.DB, r roles, client redis.UniversalClien
 			return nil, err
 		}
 	}
-	return a.assemble(db, jobs.NewQueue(client, wall), notifier, now, metrics)
+	return a.assemble(db, policy, jobs.NewQueue(client, wall), notifier, now, metrics)
 }
 
 // openQueue connects to Redis, or starts a queue in this process. A Redis that is away is no reason not to start.
@@ -185,7 +208,12 @@ func queueName(redis string) string {
 	return maskPassword(redis)
 }
 
-func (a *app) runAPI(ctx context.Context, w *works, r roles, client redis.UniversalClient, registry *prometheus.Registry) error {
+// openAPI makes the HTTP server and takes its address, so that one that cannot be had is known before anything is begun.
+// Without api there is neither.
+func (a *app) openAPI(w *works, api *apiSettings, client redis.UniversalClient, registry *prometheus.Registry) (*httpapi.Server, net.Listener, error) {
+	if api == nil {
+		return nil, nil, nil
+	}
 	server, err := httpapi.New(httpapi.Options{
 		Store: w.db, Sweeper: w.sweeper, Now: w.sweeper.Now, Logger: w.log, Registry: registry, Version: version,
 		Checks: []httpapi.Check{
@@ -194,9 +222,10 @@ func (a *app) runAPI(ctx context.Context, w *works, r roles, client redis.Univer
 		},
 	})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	return server.ListenAndServe(ctx, r.api.Listen)
+	listener, err := server.Listen(a.ctx, api.Listen)
+	return server, listener, err
 }
 
 // schedules are the default ones with what the operator says instead; none for a process that is no scheduler.

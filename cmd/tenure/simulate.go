@@ -46,11 +46,15 @@ func (c *simulateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	policy, err := readPolicy(a.Policy)
+	if err != nil {
+		return err
+	}
 	actions, faults, err := c.readActions(a)
 	if err != nil {
 		return err
 	}
-	s, err := a.newSimulation(from)
+	s, err := a.newSimulation(policy, from)
 	if err != nil {
 		return err
 	}
@@ -107,7 +111,7 @@ type simulation struct {
 }
 
 // newSimulation makes a scratch sandbox. Nothing in it is random, so the same input gives the same bytes.
-func (a *app) newSimulation(from time.Time) (*simulation, error) {
+func (a *app) newSimulation(policy *lifecycle.Policy, from time.Time) (*simulation, error) {
 	dir, err := os.MkdirTemp("", "tenure-simulation-")
 	if err != nil {
 		return nil, fmt.Errorf("making a scratch folder: %w", err)
@@ -121,7 +125,7 @@ func (a *app) newSimulation(from time.Time) (*simulation, error) {
 		quiet := *a.settings
 		quiet.LogLevel = "warn"
 		b := &app{settings: &quiet, ctx: a.ctx, stdout: a.stdout, stderr: a.stderr}
-		s.works, err = b.assemble(db, jobs.Silence{}, notify.NewDiscard("simulation.tenure.localhost"), func() time.Time { return s.now }, nil)
+		s.works, err = b.assemble(db, policy, jobs.Silence{}, notify.NewDiscard("simulation.tenure.localhost"), func() time.Time { return s.now }, nil)
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))

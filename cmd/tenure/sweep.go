@@ -26,12 +26,21 @@ func (c *sweepCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	db, err := a.openForWriting()
+	policy, err := readPolicy(a.Policy)
+	if err != nil {
+		return err
+	}
+	db, err := a.openForWriting(false)
 	if err != nil {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // everything is committed by now
-	w, err := a.handWorks(db, c.mailSettings)
+	if c.DryRun {
+		if err := a.sameTimers(db, policy); err != nil {
+			return err
+		}
+	}
+	w, err := a.handWorks(db, policy, c.mailSettings)
 	if err != nil {
 		return err
 	}
@@ -52,8 +61,19 @@ func (c *sweepCmd) Run(a *app) error {
 	return a.reportSweep(db, sweep, c.Output)
 }
 
+// sameTimers refuses a policy that the stored timers were not set by: to sweep by another one they have to be set anew, and a
+// dry run changes nothing.
+func (a *app) sameTimers(db *storage.DB, policy *lifecycle.Policy) error {
+	same, err := db.TimedBy(a.ctx, policy)
+	if err == nil && !same {
+		err = usageError("the timers in this database were set by another policy, and a dry run changes nothing; " +
+			"to see what this one would do, take a copy: `tenure export`, and `tenure simulate` with --policy")
+	}
+	return err
+}
+
 // handWorks are the parts for a command that does the work itself, beside whatever workers there are.
-func (a *app) handWorks(db *storage.DB, mail mailSettings) (*works, error) {
+func (a *app) handWorks(db *storage.DB, policy *lifecycle.Policy, mail mailSettings) (*works, error) {
 	now, err := a.clock(db)
 	if err != nil {
 		return nil, err
@@ -74,7 +94,7 @@ func (a *app) handWorks(db *storage.DB, mail mailSettings) (*works, error) {
 		}
 		bell = jobs.NewQueue(client, wall)
 	}
-	return a.assemble(db, bell, notifier, now, nil)
+	return a.assemble(db, policy, bell, notifier, now, nil)
 }
 
 // reportSweep prints a finished sweep, and fails where some of its records did.
@@ -100,7 +120,7 @@ type sweepsCmd struct {
 type sweepsListCmd struct {
 	Limit  int   `short:"l" default:"20" help:"At most this many (default: ${default})."`
 	Before int64 `placeholder:"ID" help:"Only sweeps opened before this one."`
-	Busy   bool  `help:"Only those that found something due."`
+	All    bool  `help:"Also those that found nothing due, such as most ticks."`
 	outputFlag
 }
 
@@ -110,9 +130,12 @@ func (c *sweepsListCmd) Run(a *app) error {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // nothing was written
-	list := db.Sweeps
-	if c.Busy {
-		list = db.BusySweeps
+	if err := atLeastOne(c.Limit); err != nil {
+		return err
+	}
+	list := db.BusySweeps
+	if c.All {
+		list = db.Sweeps
 	}
 	sweeps, err := list(a.ctx, c.Before, c.Limit)
 	if err != nil {
@@ -148,7 +171,7 @@ type sweepsCancelCmd struct {
 }
 
 func (c *sweepsCancelCmd) Run(a *app) error {
-	db, err := a.openForWriting()
+	db, err := a.openForWriting(false)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,10 @@ type tokenCreateCmd struct {
 }
 
 func (c *tokenCreateCmd) Run(a *app) error {
-	db, err := a.openForWriting()
+	if strings.TrimSpace(c.Name) == "" {
+		return usageError("the token needs a name: say who or what uses it")
+	}
+	db, err := a.openForWriting(true)
 	if err != nil {
 		return err
 	}
@@ -70,7 +73,7 @@ type tokenRevokeCmd struct {
 }
 
 func (c *tokenRevokeCmd) Run(a *app) error {
-	db, err := a.openForWriting()
+	db, err := a.openForWriting(true)
 	if err != nil {
 		return err
 	}
