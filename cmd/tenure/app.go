@@ -29,6 +29,16 @@ type app struct {
 	*settings
 	ctx            context.Context // ends with the first signal
 	stdout, stderr io.Writer
+	opened         []io.Closer // databases, to be closed when the command is over
+}
+
+// close closes what was opened.
+func (a *app) close() error {
+	var err error
+	for _, c := range a.opened {
+		err = errors.Join(err, c.Close())
+	}
+	return err
 }
 
 // say tells whoever sits there something that is no output of the command.
@@ -65,7 +75,11 @@ func (a *app) openForReading() (*storage.DB, error) {
 	if err := a.thereIsAFile(); err != nil {
 		return nil, err
 	}
-	return storage.OpenReadOnly(a.ctx, address)
+	db, err := storage.OpenReadOnly(a.ctx, address)
+	if err == nil {
+		a.opened = append(a.opened, db)
+	}
+	return db, err
 }
 
 // thereIsAFile says what to do where the embedded database has not been made.
@@ -99,6 +113,7 @@ func (a *app) openForWriting(create bool) (*storage.DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	a.opened = append(a.opened, db)
 	return db, nil
 }
 

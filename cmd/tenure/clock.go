@@ -19,7 +19,6 @@ func (clockShowCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
 	kind, err := db.Kind(a.ctx)
 	if err != nil {
 		return err
@@ -52,7 +51,6 @@ func (c *clockAdvanceCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // everything is committed by now
 	from, err := db.TestClock(a.ctx)
 	if err != nil {
 		return err

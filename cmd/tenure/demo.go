@@ -27,9 +27,7 @@ var demoStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (c *demoCmd) Run(a *app) error {
 	began := wall()
-	quiet := *a.settings
-	quiet.LogLevel = "warn"
-	a = &app{settings: &quiet, ctx: a.ctx, stdout: a.stdout, stderr: a.stderr}
+	a.LogLevel = "warn" // the story is on the screen already
 	policy, err := readPolicy(a.Policy)
 	if err != nil {
 		return err
@@ -38,7 +36,6 @@ func (c *demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer d.db.Close() //nolint:errcheck // everything is committed by now
 	made := makePortfolio(c.Seed, demoStart)
 	if err := d.load(a.ctx, made); err != nil {
 		return err
@@ -74,16 +71,17 @@ func (a *app) newDemo(dir string, policy *lifecycle.Policy) (*demo, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.opened = append(a.opened, db)
 	if err := db.Migrate(a.ctx, storage.Sandbox, demoStart); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
 	files, err := notify.NewFiles(d.mail)
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
 	notifier, err := notify.New(notify.Options{Channel: files, From: "tenure@partner.example", Domain: "demo.tenure.localhost", DefaultLanguage: "en", Sandbox: true})
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
 	return d, d.wire(a, db, policy, notifier)
 }
@@ -92,15 +90,15 @@ func (a *app) newDemo(dir string, policy *lifecycle.Policy) (*demo, error) {
 func (d *demo) wire(a *app, db *storage.DB, policy *lifecycle.Policy, notifier jobs.Notifier) error {
 	client, err := jobs.InProcessRedis(context.WithoutCancel(a.ctx))
 	if err != nil {
-		return errors.Join(err, db.Close())
+		return err
 	}
 	now, err := a.clock(db)
 	if err != nil {
-		return errors.Join(err, db.Close())
+		return err
 	}
 	d.queue = jobs.NewQueue(client, wall)
 	if d.works, err = a.assemble(db, policy, d.queue, notifier, now, nil); err != nil {
-		return errors.Join(err, db.Close())
+		return err
 	}
 	d.worker = &jobs.Worker{Sweeper: d.sweeper, Courier: d.courier, Concurrency: 2, Poll: 2 * time.Millisecond, Log: d.log}
 	d.connect = func(ctx context.Context) error { return d.worker.Run(ctx, client) }
@@ -190,7 +188,7 @@ func (d *demo) act(ctx context.Context, planned plannedAction, report *demoRepor
 	})
 	switch {
 	case errors.Is(err, lifecycle.ErrRefused):
-		report.refused++ // e.g. the relationship has ended before somebody could terminate it
+		report.refused++ // the portfolio plans without knowing what will have become of a relationship by then
 	case err != nil:
 		return err
 	default:
@@ -306,12 +304,13 @@ func (r *demoReport) text(d *demo, took time.Duration, events map[lifecycle.Even
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("Two years took %s: %d sweeps found %d records due and changed %d.", took.Round(100*time.Millisecond), r.sweeps, r.Found, r.Changed)
-	line("People acted %d times; %d requests came too late and were refused.", r.acted, r.refused)
+	line("People acted %d times, and %d times came too late: the relationship had ended, or the request had lapsed.", r.acted, r.refused)
 	line("")
 	line("%6d requests lapsed, since nobody approved them in 90 days", events[lifecycle.EventLapsed])
 	line("%6d terms were extended by 180 days", events[lifecycle.EventExtended])
 	line("%6d terms ended", events[lifecycle.EventTermEnded])
-	line("%6d relationships were terminated, %d requests rejected", events[lifecycle.EventTerminated], events[lifecycle.EventRejected])
+	line("%6d relationships were terminated before their end", events[lifecycle.EventTerminated])
+	line("%6d requests were approved, %d declined", events[lifecycle.EventApproved], events[lifecycle.EventRejected])
 	line("%6d names came free: %s", events[lifecycle.EventNameReleased], strings.Join(names, ", "))
 	line("")
 	line("Notices, by what became of them:")

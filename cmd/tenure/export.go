@@ -25,7 +25,6 @@ func (c *exportCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
 	write := func(w io.Writer) error {
 		if c.What == "contacts" {
 			_, err := transfer.WriteContacts(w, transfer.Shape(c.Format), func(yield func(*lifecycle.Contact) error) error {

@@ -32,7 +32,6 @@ func (c *importCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // everything is committed by now
 	if _, err := db.Retime(a.ctx, policy); err != nil {
 		return err
 	}

@@ -81,7 +81,9 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	return done(parsed.Run(&app{settings: &c.settings, ctx: ctx, stdout: os.Stdout, stderr: os.Stderr}))
+	a := &app{settings: &c.settings, ctx: ctx, stdout: os.Stdout, stderr: os.Stderr}
+	err = parsed.Run(a)
+	return done(errors.Join(err, a.close()))
 }
 
 // forgetEmptyVariables makes a variable that is set to nothing the same as one that is not set: container platforms write

@@ -33,7 +33,7 @@ func (c *migrateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // everything is committed by now
+	a.opened = append(a.opened, db)
 	if err := db.Migrate(a.ctx, kind, at); err != nil {
 		return err
 	}

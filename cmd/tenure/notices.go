@@ -60,7 +60,6 @@ func (c *noticesListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
 	letters, err := db.Letters(a.ctx, query)
 	if err != nil {
 		return err
@@ -104,7 +103,6 @@ func (c *noticesShowCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
 	l, err := db.Letter(a.ctx, id)
 	if err != nil {
 		return fmt.Errorf("notice %s: %w", c.ID, err)

@@ -71,7 +71,6 @@ func (c *relationshipsListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
 	query, err := c.query(a, db)
 	if err != nil {
 		return err
@@ -150,7 +149,6 @@ func (c *relationshipsShowCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
 	stored, err := db.Relationship(a.ctx, c.ID)
 	if err != nil {
 		return fmt.Errorf("relationship %s: %w", c.ID, err)
@@ -184,7 +182,6 @@ func (c *relationshipsEventsCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
 	events, err := db.Events(a.ctx, c.ID)
 	if err == nil && len(events) == 0 {
 		err = lifecycle.ErrNotFound // there is no record without the event of its beginning

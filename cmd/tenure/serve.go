@@ -108,7 +108,6 @@ func (a *app) runRoles(r roles) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // everything is committed by now
 
 	// The queue must outlive the parts that drain into it.
 	background, endQueue := context.WithCancel(context.WithoutCancel(a.ctx))
@@ -258,7 +257,6 @@ func (c *healthcheckCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
 	if err := db.Ping(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}

@@ -58,7 +58,6 @@ func (c *simulateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer s.remove()
 
 	files := []string{c.Relationships}
 	if c.Contacts != "" {
@@ -105,7 +104,6 @@ func (c *simulateCmd) readActions(a *app) ([]transfer.TimedAction, []transfer.Fi
 // A simulation is a whole deployment in a folder of its own: database, sweeper and courier, with a clock that it moves itself.
 type simulation struct {
 	*works
-	dir     string
 	now     time.Time
 	refused []refusedAction
 }
@@ -116,27 +114,28 @@ func (a *app) newSimulation(policy *lifecycle.Policy, from time.Time) (*simulati
 	if err != nil {
 		return nil, fmt.Errorf("making a scratch folder: %w", err)
 	}
-	s := &simulation{dir: dir, now: from}
+	s := &simulation{now: from}
 	db, err := storage.Open(a.ctx, "sqlite:"+filepath.Join(dir, "scratch.db")+"?scratch")
-	if err == nil {
-		err = db.Migrate(a.ctx, storage.Sandbox, from)
-	}
-	if err == nil {
-		quiet := *a.settings
-		quiet.LogLevel = "warn"
-		b := &app{settings: &quiet, ctx: a.ctx, stdout: a.stdout, stderr: a.stderr}
-		s.works, err = b.assemble(db, policy, jobs.Silence{}, notify.NewDiscard("simulation.tenure.localhost"), func() time.Time { return s.now }, nil)
-	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return s, nil
+	a.opened = append(a.opened, scratch{db, dir})
+	if err := db.Migrate(a.ctx, storage.Sandbox, from); err != nil {
+		return nil, err
+	}
+	a.LogLevel = "warn" // what happens goes into the files
+	s.works, err = a.assemble(db, policy, jobs.Silence{}, notify.NewDiscard("simulation.tenure.localhost"), func() time.Time { return s.now }, nil)
+	return s, err
 }
 
-func (s *simulation) remove() {
-	_ = s.db.Close()
-	_ = os.RemoveAll(s.dir)
+// A scratch is a database that goes with its folder.
+type scratch struct {
+	*storage.DB
+	dir string
 }
+
+// Close leaves nothing behind.
+func (s scratch) Close() error { return errors.Join(s.DB.Close(), os.RemoveAll(s.dir)) }
 
 // live sweeps at from, from + step, … and at until; between the sweeps the actions take effect, each at its own instant.
 func (s *simulation) live(ctx context.Context, from, until time.Time, step lifecycle.Period, actions []transfer.TimedAction, progress func(time.Time)) error {

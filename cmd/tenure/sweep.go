@@ -34,7 +34,6 @@ func (c *sweepCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // everything is committed by now
 	if c.DryRun {
 		if err := a.sameTimers(db, policy); err != nil {
 			return err
@@ -129,7 +128,6 @@ func (c *sweepsListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
 	if err := atLeastOne(c.Limit); err != nil {
 		return err
 	}
@@ -158,7 +156,6 @@ func (c *sweepsShowCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
 	sweep, err := db.Sweep(a.ctx, c.ID)
 	if err != nil {
 		return fmt.Errorf("sweep %d: %w", c.ID, err)
@@ -175,7 +172,6 @@ func (c *sweepsCancelCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // everything is committed by now
 	if err := db.CancelSweep(a.ctx, c.ID, wall()); err != nil {
 		return fmt.Errorf("sweep %d: %w", c.ID, err)
 	}

@@ -29,7 +29,6 @@ func (c *tokenCreateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // everything is committed by now
 	token, hash, err := httpapi.NewToken()
 	if err != nil {
 		return err
@@ -49,7 +48,6 @@ func (c *tokenListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
 	tokens, err := db.Tokens(a.ctx)
 	if err != nil {
 		return err
@@ -77,7 +75,6 @@ func (c *tokenRevokeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // everything is committed by now
 	if err := db.RevokeToken(a.ctx, c.Token, wall()); err != nil {
 		return fmt.Errorf("token %q: %w; see `tenure token list`", c.Token, err)
 	}
