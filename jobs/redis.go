@@ -3,10 +3,12 @@ package jobs
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +32,10 @@ func (mute) Printf(context.Context, string, ...any) {}
 //	redis-sentinel://[user:password@]host:port,host:port[/db]?master=NAME
 //	redis-cluster://[user:password@]host:port,host:port
 //
-// rediss-sentinel and rediss-cluster speak TLS. The sentinels' own password is given as ?sentinelPassword=….
+// rediss-sentinel and rediss-cluster speak TLS. With it, ?ca=FILE names a PEM file of the only authorities to trust; without,
+// those of the system are. Each server has to show a certificate for the name or address by which it is reached, which
+// behind Sentinel and in a Cluster is the one that it announces. There is no way to skip the check. The sentinels' own
+// password is given as ?sentinelPassword=….
 func ConnectRedis(address string) (redis.UniversalClient, error) {
 	o, err := redisOptions(address)
 	if err != nil {
@@ -72,18 +77,41 @@ func redisOptions(address string) (*redis.UniversalOptions, error) {
 		// Redis is a bell. A process that cannot ring goes on by itself, so it must learn of it soon.
 		DialTimeout: 2 * time.Second, DialerRetries: 1, MaxRetries: 1, ContextTimeoutEnabled: true,
 	}
-	if isTLS {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		if len(o.Addrs) == 1 {
-			o.TLSConfig.ServerName = o.Addrs[0][:strings.LastIndex(o.Addrs[0], ":")]
+	query := u.Query()
+	switch {
+	case isTLS:
+		if o.TLSConfig, err = redisTLS(query); err != nil {
+			return nil, err
 		}
+	case query.Has("ca"):
+		return nil, errors.New("?ca=… is for TLS; say rediss instead of redis, or leave it out")
 	}
 	if db := strings.Trim(u.Path, "/"); db != "" {
 		if o.DB, err = strconv.Atoi(db); err != nil || o.DB < 0 {
 			return nil, fmt.Errorf("the database number %q is not a number", db)
 		}
 	}
-	return o, finishRedisOptions(o, kind, u.Query())
+	return o, finishRedisOptions(o, kind, query)
+}
+
+// redisTLS takes what concerns TLS out of the options. It leaves the name that a certificate must bear to be filled in at
+// each dialling: the servers behind Sentinel, and those of a Cluster, are not the ones that the address names.
+func redisTLS(query url.Values) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if !query.Has("ca") {
+		return config, nil
+	}
+	file := query.Get("ca")
+	query.Del("ca")
+	authorities, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the authorities to trust, ?ca=FILE: %w", err)
+	}
+	config.RootCAs = x509.NewCertPool()
+	if !config.RootCAs.AppendCertsFromPEM(authorities) {
+		return nil, fmt.Errorf("?ca=%s holds no certificate in PEM form", file)
+	}
+	return config, nil
 }
 
 // finishRedisOptions checks what belongs to one kind of Redis only.

@@ -48,18 +48,26 @@ func StartRedis(t testing.TB, args ...string) *RedisServer {
 }
 
 func startRedis(args []string) (*process, int, error) {
+	return startConfigured("Redis", "Ready to accept connections", func(port int) (string, error) { return redisConf(port), nil }, args)
+}
+
+// startConfigured starts a redis-server, as whatever it is configured to be, on a free port that its configuration names.
+func startConfigured(name, ready string, conf func(port int) (string, error), args []string) (*process, int, error) {
 	dir, err := makeDir("tenure-redis-", account{})
 	if err != nil {
 		return nil, 0, err
 	}
-	conf := filepath.Join(dir, "redis.conf")
-	process, err := own("Redis", dir, "Ready to accept connections", "KILL", account{},
-		append([]string{"redis-server", conf}, args...)...)
+	file := filepath.Join(dir, "redis.conf")
+	process, err := own(name, dir, ready, "KILL", account{}, append([]string{"redis-server", file}, args...)...)
 	if err != nil {
 		return nil, 0, errors.Join(err, os.RemoveAll(dir))
 	}
 	port, err := process.startOnFreePort(func(port int) error {
-		return os.WriteFile(conf, []byte(redisConf(port)), 0o600)
+		text, err := conf(port)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(file, []byte(text), 0o600)
 	})
 	if err != nil {
 		return nil, 0, errors.Join(err, process.end())
