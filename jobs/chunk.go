@@ -16,10 +16,10 @@ const (
 
 	// A chunk that failed is taken up again after a wait that doubles from the first to the last of these.
 	firstRetry, lastRetry = time.Second, time.Minute
-)
 
-// errLeaseLost ends the work on a chunk that somebody else has taken over.
-var errLeaseLost = errors.New("another worker has taken the chunk over")
+	// patience is how often a chunk may fail as a whole before its records are written in smaller and smaller parts.
+	patience = 4
+)
 
 // DoChunk takes a chunk up, decides on each of its records and writes all of it in one transaction. Doing it twice is doing
 // it once; a chunk that somebody else holds, or that is done, is left alone. An error that trying again may mend is written
@@ -33,11 +33,13 @@ func (s *Sweeper) DoChunk(ctx context.Context, ref lifecycle.ChunkRef) error {
 	if !ok {
 		return nil
 	}
-	err = s.holding(ctx, chunk.ChunkRef, func(ctx context.Context) error { return s.work(ctx, chunk, sweep) })
+	err = holding(ctx, chunkLease, func(ctx context.Context) (bool, error) {
+		return s.Store.KeepChunk(ctx, chunk.ChunkRef, s.Wall().Add(chunkLease))
+	}, func(ctx context.Context) error { return s.work(ctx, chunk, sweep) })
 	if err != nil {
 		return s.giveBack(ctx, chunk, err)
 	}
-	if _, err := s.Store.FinishSweep(ctx, sweep.ID, s.Now()); err != nil {
+	if _, err := s.Store.FinishSweep(ctx, sweep.ID, s.Wall()); err != nil {
 		s.Log.WarnContext(ctx, "could not close a sweep; the watchdog will", "sweep", sweep.ID, "error", err)
 	}
 	return nil
@@ -63,7 +65,7 @@ func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecyc
 		tally.Skipped = tally.Found - tally.Changed - int64(len(failures))
 		decided = nil
 	}
-	written, err := s.write(ctx, chunk.ChunkRef, decided, tally, failures, now)
+	written, err := s.write(ctx, chunk, decided, tally, failures, now)
 	if err != nil {
 		return fmt.Errorf("writing chunk %s: %w", chunk.ChunkRef, err)
 	}
@@ -126,14 +128,20 @@ func foreseen(decided []lifecycle.Decided) lifecycle.Tally {
 
 // write writes the decisions and closes the chunk. Where the database refuses the page as a whole, it is halved until the
 // record that it refuses stands alone: that one becomes a failure, and the others go through.
-func (s *Sweeper) write(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time) (lifecycle.Tally, error) {
+//
+// So it does where the page has failed patience times for whatever reason: a sweep must come to an end.
+func (s *Sweeper) write(ctx context.Context, chunk lifecycle.Chunk, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time) (lifecycle.Tally, error) {
+	ref, insist := chunk.ChunkRef, chunk.Attempts >= patience
 	tally.Failed = int64(len(failures))
-	written, err := s.Store.ApplyChunk(ctx, ref, decided, tally, failures, now)
-	if err == nil || ctx.Err() != nil || !errors.Is(err, lifecycle.ErrRefusedByDatabase) {
-		return written, err
+	var err error
+	if !insist {
+		written, err := s.Store.ApplyChunk(ctx, ref, decided, tally, failures, now)
+		if err == nil || ctx.Err() != nil || !errors.Is(err, lifecycle.ErrRefusedByDatabase) {
+			return written, err
+		}
 	}
-	s.Log.WarnContext(ctx, "the database refuses a chunk as a whole; looking for the record", "chunk", ref, "error", err)
-	applied, failed, err := s.applyHalves(ctx, ref, decided, now)
+	s.Log.WarnContext(ctx, "a chunk cannot be written as a whole; looking for the record", "chunk", ref, "error", err)
+	applied, failed, err := s.applyHalves(ctx, ref, decided, insist, now)
 	if err != nil {
 		return lifecycle.Tally{}, err
 	}
@@ -143,23 +151,23 @@ func (s *Sweeper) write(ctx context.Context, ref lifecycle.ChunkRef, decided []l
 	return s.Store.ApplyChunk(ctx, ref, nil, tally, failures, now)
 }
 
-func (s *Sweeper) applyHalves(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided, now time.Time) (lifecycle.Tally, []lifecycle.Failure, error) {
+func (s *Sweeper) applyHalves(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided, insist bool, now time.Time) (lifecycle.Tally, []lifecycle.Failure, error) {
 	applied, err := s.Store.Apply(ctx, decided)
 	switch {
 	case err == nil:
 		return applied, nil, nil
-	case !errors.Is(err, lifecycle.ErrRefusedByDatabase):
+	case ctx.Err() != nil || !insist && !errors.Is(err, lifecycle.ErrRefusedByDatabase):
 		return applied, nil, err
 	case len(decided) == 1:
 		d := decided[0]
 		return lifecycle.Tally{}, []lifecycle.Failure{{Sweep: ref.Sweep, RelationshipID: d.Record.ID, Key: d.Key, Reason: err.Error(), At: now}}, nil
 	}
 	half := len(decided) / 2
-	tally, failures, err := s.applyHalves(ctx, ref, decided[:half], now)
+	tally, failures, err := s.applyHalves(ctx, ref, decided[:half], insist, now)
 	if err != nil {
 		return tally, failures, err
 	}
-	second, more, err := s.applyHalves(ctx, ref, decided[half:], now)
+	second, more, err := s.applyHalves(ctx, ref, decided[half:], insist, now)
 	tally.Add(second)
 	return tally, append(failures, more...), err
 }
@@ -180,38 +188,4 @@ func (s *Sweeper) giveBack(ctx context.Context, chunk lifecycle.Chunk, cause err
 		return fmt.Errorf("giving chunk %s back (%w) after: %w", chunk.ChunkRef, err, cause)
 	}
 	return nil
-}
-
-// holding runs work while it prolongs the lease of a chunk, and stops it when the lease is lost.
-func (s *Sweeper) holding(ctx context.Context, claimed lifecycle.ChunkRef, work func(context.Context) error) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	kept := make(chan struct{})
-	go func() {
-		defer close(kept)
-		s.keepLease(ctx, claimed, stop)
-	}()
-	err := work(ctx)
-	if errors.Is(context.Cause(ctx), errLeaseLost) {
-		err = errLeaseLost
-	}
-	stop(nil)
-	<-kept
-	return err
-}
-
-func (s *Sweeper) keepLease(ctx context.Context, claimed lifecycle.ChunkRef, stop context.CancelCauseFunc) {
-	tick := time.NewTicker(chunkLease / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			kept, err := s.Store.KeepChunk(ctx, claimed, s.Wall().Add(chunkLease))
-			if err == nil && !kept {
-				stop(errLeaseLost)
-				return
-			}
-		}
-	}
 }

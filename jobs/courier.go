@@ -21,8 +21,8 @@ const (
 	// lettersAtOnce is how many of them it hands over side by side: disks and mail servers answer many as fast as one.
 	lettersAtOnce = 8
 
-	// letterLease is how long the letters of a dead courier wait before another one sends them.
-	letterLease = 30 * time.Second
+	// letterLease is how long the letters of a dead courier wait before another one sends them. A living one prolongs it.
+	letterLease = 6 * time.Second
 
 	// A letter that failed is tried again after a wait that doubles from the first to the longest of these, some three days in
 	// all; then it is dead.
@@ -43,30 +43,50 @@ type Courier struct {
 	Metrics  *Metrics // may be nil
 }
 
-// Deliver sends until nothing waits, or ctx ends, and says how many letters it has settled.
-func (c *Courier) Deliver(ctx context.Context) (settled int, err error) {
+// Deliver sends until nothing waits, or ctx ends. What could not be sent waits to be tried again, and is no error.
+func (c *Courier) Deliver(ctx context.Context) error {
 	for {
-		if err := ctx.Err(); err != nil {
-			return settled, err
-		}
-		wall := c.Wall()
-		letters, err := c.Store.ClaimLetters(ctx, wall, wall.Add(letterLease), lettersPerClaim)
-		if err != nil {
-			return settled, fmt.Errorf("claiming notices: %w", err)
-		}
-		if len(letters) == 0 {
-			return settled, nil
-		}
-		n, err := c.deliver(ctx, letters)
-		settled += n
-		if err != nil {
-			return settled, err
+		rest, err := c.DeliverFor(ctx, time.Hour)
+		if err != nil || !rest {
+			return err
 		}
 	}
 }
 
+// DeliverFor sends until nothing waits, and after some time takes nothing more up: rest says whether something may be left.
+func (c *Courier) DeliverFor(ctx context.Context, period time.Duration) (rest bool, err error) {
+	for stop := c.Wall().Add(period); c.Wall().Before(stop); {
+		if err := ctx.Err(); err != nil {
+			return true, err
+		}
+		wall := c.Wall()
+		letters, err := c.Store.ClaimLetters(ctx, wall, wall.Add(letterLease), lettersPerClaim)
+		if err != nil {
+			return true, fmt.Errorf("claiming notices: %w", err)
+		}
+		if len(letters) == 0 {
+			return false, nil
+		}
+		if err := c.holding(ctx, letters); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// holding delivers claimed letters while it prolongs their lease.
+func (c *Courier) holding(ctx context.Context, letters []lifecycle.Letter) error {
+	ids := make([]lifecycle.NoticeID, len(letters))
+	for i := range letters {
+		ids[i] = letters[i].NoticeID
+	}
+	return holding(ctx, letterLease, func(ctx context.Context) (bool, error) {
+		return true, c.Store.KeepLetters(ctx, ids, c.Wall().Add(letterLease))
+	}, func(ctx context.Context) error { return c.deliver(ctx, letters) })
+}
+
 // deliver sends claimed letters: first the messages are stored, then each is handed over, then what became of them is noted.
-func (c *Courier) deliver(ctx context.Context, letters []lifecycle.Letter) (int, error) {
+func (c *Courier) deliver(ctx context.Context, letters []lifecycle.Letter) error {
 	var ready []lifecycle.Letter
 	var settled []lifecycle.Settled
 	for _, l := range letters {
@@ -78,15 +98,15 @@ func (c *Courier) deliver(ctx context.Context, letters []lifecycle.Letter) (int,
 		}
 	}
 	if err := c.Store.KeepMessages(ctx, ready); err != nil {
-		return 0, fmt.Errorf("storing messages: %w", err)
+		return fmt.Errorf("storing messages: %w", err)
 	}
 	settled = append(settled, c.send(ctx, ready)...)
 	// What was handed over must be noted, even when the process is being stopped.
 	if err := c.Store.SettleLetters(context.WithoutCancel(ctx), settled); err != nil {
-		return 0, fmt.Errorf("noting what was sent: %w", err)
+		return fmt.Errorf("noting what was sent: %w", err)
 	}
 	c.Metrics.settled(settled)
-	return len(settled), nil
+	return nil
 }
 
 // send hands letters over, some at a time, and says what became of each. What is not handed over when ctx ends goes out when
@@ -110,8 +130,8 @@ func (c *Courier) send(ctx context.Context, letters []lifecycle.Letter) []lifecy
 // prepare looks at the record again and renders the message, unless that was done before. fit is false where the letter is
 // not to be sent, and outcome says why.
 func (c *Courier) prepare(l *lifecycle.Letter) (outcome lifecycle.Settled, fit bool) {
-	if !l.Relationship.StillTrue(l.Kind, l.End) {
-		return lifecycle.Settled{NoticeID: l.NoticeID, Status: lifecycle.NoticeWithdrawn, Reason: lifecycle.EndMoved}, false
+	if status, reason := l.Relationship.Outdated(l.Kind, l.End, l.Due); status != "" {
+		return lifecycle.Settled{NoticeID: l.NoticeID, Attempt: l.Attempts, Status: status, Reason: reason}, false
 	}
 	if l.MessageID != "" {
 		return outcome, true
@@ -126,7 +146,7 @@ func (c *Courier) prepare(l *lifecycle.Letter) (outcome lifecycle.Settled, fit b
 
 // outcome is what becomes of a letter after an attempt that ended with err.
 func (c *Courier) outcome(l lifecycle.Letter, err error) lifecycle.Settled {
-	s := lifecycle.Settled{NoticeID: l.NoticeID}
+	s := lifecycle.Settled{NoticeID: l.NoticeID, Attempt: l.Attempts}
 	switch {
 	case err == nil:
 		s.Status, s.SentAt = lifecycle.NoticeSent, c.Now()

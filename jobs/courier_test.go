@@ -24,12 +24,8 @@ func ended(t *testing.T, n int) *deployment {
 
 func TestEachNoticeIsSentOnce(t *testing.T) {
 	d := ended(t, 3)
-	settled, err := d.courier.Deliver(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 3, settled)
-	settled, err = d.courier.Deliver(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, settled)
+	require.NoError(t, d.courier.Deliver(t.Context()))
+	require.NoError(t, d.courier.Deliver(t.Context()))
 	require.Len(t, d.outbox.handed, 3)
 	require.Equal(t, map[lifecycle.NoticeStatus]int{lifecycle.NoticeSent: 3, lifecycle.NoticeNoRecipient: 3}, d.letters())
 }
@@ -37,7 +33,7 @@ func TestEachNoticeIsSentOnce(t *testing.T) {
 func TestCourierThatDiedAfterSendingSendsTheSameMessageAgain(t *testing.T) {
 	d := ended(t, 1)
 	// It claims, renders, stores and sends; then it dies before it can note that.
-	letters, err := d.db.ClaimLetters(t.Context(), d.wall, d.wall.Add(30*time.Second), 100)
+	letters, err := d.db.ClaimLetters(t.Context(), d.wall, d.wall.Add(6*time.Second), 100)
 	require.NoError(t, err)
 	l := letters[0]
 	l.MessageID, l.Message, err = d.outbox.Render(l)
@@ -45,12 +41,10 @@ func TestCourierThatDiedAfterSendingSendsTheSameMessageAgain(t *testing.T) {
 	require.NoError(t, d.db.KeepMessages(t.Context(), []lifecycle.Letter{l}))
 	require.NoError(t, d.outbox.Send(t.Context(), l))
 
-	_, err = d.courier.Deliver(t.Context())
-	require.NoError(t, err)
+	require.NoError(t, d.courier.Deliver(t.Context()))
 	require.Len(t, d.outbox.handed, 1, "its lease still runs")
-	d.wall = d.wall.Add(31 * time.Second)
-	_, err = d.courier.Deliver(t.Context())
-	require.NoError(t, err)
+	d.wall = d.wall.Add(7 * time.Second)
+	require.NoError(t, d.courier.Deliver(t.Context()))
 	require.Len(t, d.outbox.handed, 2)
 	require.Equal(t, d.outbox.handed[0].MessageID, d.outbox.handed[1].MessageID)
 	require.Equal(t, d.outbox.handed[0].Message, d.outbox.handed[1].Message, "to the byte")
@@ -63,8 +57,7 @@ func TestFailedNoticeIsTriedAgainForDaysAndThenGivenUp(t *testing.T) {
 	began := d.wall
 	for attempts := 1; ; attempts++ {
 		require.Less(t, attempts, 100)
-		_, err := d.courier.Deliver(t.Context())
-		require.NoError(t, err)
+		require.NoError(t, d.courier.Deliver(t.Context()))
 		if d.letters()[lifecycle.NoticeDead] == 1 {
 			break
 		}
@@ -74,16 +67,14 @@ func TestFailedNoticeIsTriedAgainForDaysAndThenGivenUp(t *testing.T) {
 	require.Greater(t, d.wall.Sub(began), 2*lifecycle.Day)
 	d.wall = d.wall.Add(30 * lifecycle.Day)
 	d.outbox.refuse = nil
-	_, err := d.courier.Deliver(t.Context())
-	require.NoError(t, err)
+	require.NoError(t, d.courier.Deliver(t.Context()))
 	require.Empty(t, d.outbox.handed, "dead is dead until an operator says otherwise")
 }
 
 func TestPermanentFailureIsDeadAtOnce(t *testing.T) {
 	d := ended(t, 1)
 	d.outbox.refuse = fmt.Errorf("no such address: %w", lifecycle.ErrPermanent)
-	_, err := d.courier.Deliver(t.Context())
-	require.NoError(t, err)
+	require.NoError(t, d.courier.Deliver(t.Context()))
 	require.Equal(t, 1, d.letters()[lifecycle.NoticeDead])
 }
 
@@ -101,8 +92,49 @@ func TestWarningThatIsNoLongerTrueIsWithdrawn(t *testing.T) {
 		return lifecycle.Act(r, d.policy, lifecycle.Action{Kind: lifecycle.SetAutoExtend, By: lifecycle.Partner, AutoExtend: true}, d.now)
 	})
 	require.NoError(t, err)
-	_, err = d.courier.Deliver(t.Context())
-	require.NoError(t, err)
+	require.NoError(t, d.courier.Deliver(t.Context()))
 	require.Empty(t, d.outbox.handed)
 	require.Equal(t, 1, d.letters()[lifecycle.NoticeWithdrawn])
+}
+
+func TestLaterWarningIsNotSentTogetherWithAnEarlierOne(t *testing.T) {
+	d := deploy(t)
+	d.agents("agent@partner.example")
+	r := active(1, start.Add(10*lifecycle.Day))
+	r.WarnAfter = start
+	d.load(r)
+	for _, days := range []int{3, 9} { // nobody sends in between
+		d.now = start.Add(time.Duration(days) * lifecycle.Day)
+		_, err := d.sweeper.Run(t.Context(), lifecycle.SweepRequest{}, nil)
+		require.NoError(t, err)
+	}
+	require.NoError(t, d.courier.Deliver(t.Context()))
+	require.Len(t, d.outbox.handed, 1)
+	require.Equal(t, lifecycle.Days(1), d.outbox.handed[0].Stage)
+	require.Equal(t, 1, d.letters()[lifecycle.NoticeSuperseded])
+}
+
+func TestSlowCourierOverwritesNothing(t *testing.T) {
+	d := ended(t, 1)
+	slow, err := d.db.ClaimLetters(t.Context(), d.wall, d.wall.Add(time.Second), 100)
+	require.NoError(t, err)
+	d.wall = d.wall.Add(2 * time.Second)
+	quick, err := d.db.ClaimLetters(t.Context(), d.wall, d.wall.Add(time.Second), 100)
+	require.NoError(t, err)
+	settle := func(l lifecycle.Letter, status lifecycle.NoticeStatus) {
+		require.NoError(t, d.db.SettleLetters(t.Context(), []lifecycle.Settled{{NoticeID: l.NoticeID, Attempt: l.Attempts, Status: status}}))
+	}
+	settle(slow[0], lifecycle.NoticeDead)
+	require.Zero(t, d.letters()[lifecycle.NoticeDead], "another one is at it")
+	settle(quick[0], lifecycle.NoticeSent)
+	settle(slow[0], lifecycle.NoticeFailed)
+	require.Equal(t, 1, d.letters()[lifecycle.NoticeSent])
+}
+
+func TestCourierTakesNothingUpAfterItsTime(t *testing.T) {
+	d := ended(t, 1)
+	rest, err := d.courier.DeliverFor(t.Context(), 0)
+	require.NoError(t, err)
+	require.True(t, rest)
+	require.Empty(t, d.outbox.handed)
 }

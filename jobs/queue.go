@@ -57,7 +57,7 @@ func (q *Queue) RingCut(ctx context.Context, sweep int64) error {
 // RingChunks asks workers to take chunks up.
 func (q *Queue) RingChunks(ctx context.Context, chunks []lifecycle.ChunkRef) error {
 	for _, c := range chunks {
-		if err := q.ring(ctx, taskChunk, queueSweeps, "chunk-"+c.String(), time.Minute, c); err != nil {
+		if err := q.ring(ctx, taskChunk, queueSweeps, "chunk-"+c.String(), 2*rungLongAgo, c); err != nil {
 			return err
 		}
 	}

@@ -2,8 +2,10 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -15,6 +17,14 @@ const (
 	// Sweeps that found nothing, and ticks, are forgotten after pruneAfter; looked for each pruneEvery.
 	pruneAfter = 7 * 24 * time.Hour
 	pruneEvery = time.Hour
+
+	// A tick that has not come so long after its instant never will: the database was away just then, the machine slept, or its
+	// clock was set. That is looked for each missedEvery.
+	tickGrace   = 20 * time.Second
+	missedEvery = 10 * time.Second
+
+	// lookTimeout keeps a database that hangs from taking the scheduler's connections one by one.
+	lookTimeout = 30 * time.Second
 )
 
 // A Scheduler opens a sweep at each tick of each rule's schedule. Any number of them may run side by side: a tick is a row,
@@ -45,7 +55,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	ticks.Start()
 	defer func() { <-ticks.Stop().Done() }()
 
-	s.catchUp(ctx, schedules)
+	s.catchUp(ctx, schedules, 0)
+	var beside sync.WaitGroup
+	beside.Go(func() { s.catchUpUntil(ctx, schedules) })
+	defer beside.Wait()
 	watching := make(chan struct{})
 	go func() {
 		defer close(watching)
@@ -58,40 +71,63 @@ func (s *Scheduler) Run(ctx context.Context) error {
 
 // tick opens the sweep of one rule's tick, unless another scheduler has.
 func (s *Scheduler) tick(ctx context.Context, rule lifecycle.RuleName, nominal time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	sweep, opened, err := s.Sweeper.Open(ctx, lifecycle.SweepRequest{
 		Rules: []lifecycle.RuleName{rule}, Trigger: lifecycle.TriggerSchedule, Tick: nominal.UTC(),
 	})
 	switch {
-	case err != nil && ctx.Err() == nil:
-		s.Log.ErrorContext(ctx, "a tick was missed; the next one finds all that is due", "rule", rule, "tick", nominal, "error", err)
+	case err != nil && !errors.Is(ctx.Err(), context.Canceled):
+		s.Log.ErrorContext(ctx, "a tick was missed, and will be caught up on", "rule", rule, "tick", nominal, "error", err)
 	case err == nil:
 		s.Log.DebugContext(ctx, "tick", "rule", rule, "tick", nominal, "sweep", sweep.ID, "opened", opened)
 	}
 }
 
-// catchUp opens one sweep for all rules whose ticks were missed since the last one taken, or that have never ticked.
-func (s *Scheduler) catchUp(ctx context.Context, schedules map[lifecycle.RuleName]cron.Schedule) {
-	missed, err := s.missed(ctx, schedules)
+// catchUp opens one sweep for all rules whose ticks were missed, by more than grace.
+func (s *Scheduler) catchUp(ctx context.Context, schedules map[lifecycle.RuleName]cron.Schedule, grace time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	missed, err := s.missed(ctx, schedules, grace)
 	if err == nil && len(missed) > 0 {
+		// A tick of its own says that they are caught up on, to the other schedulers too.
+		tick := s.Sweeper.Wall().Truncate(missedEvery)
 		var sweep lifecycle.Sweep
-		sweep, _, err = s.Sweeper.Open(ctx, lifecycle.SweepRequest{Rules: missed, Trigger: lifecycle.TriggerCatchUp})
-		s.Log.InfoContext(ctx, "catching up on missed ticks", "rules", missed, "sweep", sweep.ID)
+		var opened lifecycle.Opened
+		sweep, opened, err = s.Sweeper.Open(ctx, lifecycle.SweepRequest{Rules: missed, Trigger: lifecycle.TriggerCatchUp, Tick: tick})
+		s.Log.InfoContext(ctx, "catching up on missed ticks", "rules", missed, "sweep", sweep.ID, "opened", opened)
 	}
-	if err != nil && ctx.Err() == nil {
-		s.Log.ErrorContext(ctx, "could not catch up; the next ticks will", "error", err)
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		s.Log.ErrorContext(ctx, "could not catch up yet", "error", err)
 	}
 }
 
-func (s *Scheduler) missed(ctx context.Context, schedules map[lifecycle.RuleName]cron.Schedule) ([]lifecycle.RuleName, error) {
+func (s *Scheduler) catchUpUntil(ctx context.Context, schedules map[lifecycle.RuleName]cron.Schedule) {
+	tick := time.NewTicker(missedEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.catchUp(ctx, schedules, tickGrace)
+		}
+	}
+}
+
+// missed are the rules whose next tick should have come more than grace ago, and those whose last one lies ahead: it was taken
+// by a clock that was wrong, and the ticks up to it can be won no more.
+func (s *Scheduler) missed(ctx context.Context, schedules map[lifecycle.RuleName]cron.Schedule, grace time.Duration) ([]lifecycle.RuleName, error) {
 	last, err := s.Sweeper.Store.LastTicks(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the last ticks: %w", err)
 	}
+	wall := s.Sweeper.Wall()
 	var missed []lifecycle.RuleName
 	for _, rule := range lifecycle.RuleNames() {
 		schedule, on := schedules[rule]
 		tick, ever := last[rule]
-		if on && (!ever || schedule.Next(tick).Before(s.Sweeper.Wall())) {
+		if on && (!ever || tick.After(wall.Add(tickGrace)) || schedule.Next(tick).Add(grace).Before(wall)) {
 			missed = append(missed, rule)
 		}
 	}
@@ -102,7 +138,7 @@ func (s *Scheduler) pruneUntil(ctx context.Context) {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
 	for {
-		if n, err := s.Sweeper.Store.Prune(ctx, s.Sweeper.Now().Add(-pruneAfter)); err == nil {
+		if n, err := s.Sweeper.Store.Prune(ctx, s.Sweeper.Wall().Add(-pruneAfter)); err == nil {
 			s.Log.DebugContext(ctx, "forgot sweeps that found nothing", "sweeps", n)
 		} else if ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "could not forget old sweeps", "error", err)

@@ -80,10 +80,13 @@ type OutboxStore interface {
 	// them with their relationship as it is now.
 	ClaimLetters(ctx context.Context, wall, leaseUntil time.Time, most int) ([]lifecycle.Letter, error)
 
+	// KeepLetters prolongs the lease of claimed letters that are not settled.
+	KeepLetters(ctx context.Context, ids []lifecycle.NoticeID, leaseUntil time.Time) error
+
 	// KeepMessages stores rendered messages before their first attempt. One that is stored already stays.
 	KeepMessages(ctx context.Context, letters []lifecycle.Letter) error
 
-	// SettleLetters writes what became of claimed letters.
+	// SettleLetters writes what became of claimed letters. Of one that was claimed again since, only that it was sent counts.
 	SettleLetters(ctx context.Context, settled []lifecycle.Settled) error
 
 	// WaitingLetters counts the letters that are to be sent by wall and that nobody has claimed.

@@ -75,7 +75,7 @@ func (s *Sweeper) open(ctx context.Context, req lifecycle.SweepRequest) (lifecyc
 		req.AsOf = s.Now()
 	}
 	if req.OpenedAt.IsZero() {
-		req.OpenedAt = s.Now()
+		req.OpenedAt = s.Wall()
 	}
 	sweep, opened, err := s.Store.OpenSweep(ctx, req)
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *Sweeper) open(ctx context.Context, req lifecycle.SweepRequest) (lifecyc
 
 // CancelSweep stops a running sweep. Chunks that are being worked on are finished; the others are dropped.
 func (s *Sweeper) CancelSweep(ctx context.Context, id int64) error {
-	return s.Store.CancelSweep(ctx, id, s.Now())
+	return s.Store.CancelSweep(ctx, id, s.Wall())
 }
 
 // Cut cuts a sweep into chunks and rings for each. Cutting is remembered as it goes: another scanner goes on where this one
@@ -116,7 +116,7 @@ func (s *Sweeper) cut(ctx context.Context, sweep int64, each func([]lifecycle.Ch
 			}
 		}
 		if done {
-			_, err := s.Store.FinishSweep(ctx, sweep, s.Now())
+			_, err := s.Store.FinishSweep(ctx, sweep, s.Wall())
 			return err
 		}
 	}
@@ -170,7 +170,7 @@ func (s *Sweeper) await(ctx context.Context, id int64, report func()) (lifecycle
 		if err := s.DoChunks(ctx, idle); err != nil {
 			return sweep, err
 		}
-		if over, err := s.Store.FinishSweep(ctx, id, s.Now()); err != nil || over {
+		if over, err := s.Store.FinishSweep(ctx, id, s.Wall()); err != nil || over {
 			if err != nil {
 				return sweep, err
 			}

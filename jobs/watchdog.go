@@ -15,6 +15,9 @@ const (
 	// rungLongAgo is after which time an unclaimed chunk is rung for again: its task may be lost.
 	rungLongAgo = 5 * time.Second
 
+	// aloneFor is for how long at a time the watchdog sends what there is to say where there is nobody to ring.
+	aloneFor = 3 * time.Second
+
 	// mostIdle is how many idle chunks are rung for in one look.
 	mostIdle = 256
 )
@@ -73,7 +76,7 @@ func (w *Watchdog) Look(ctx context.Context) error {
 // attend sees to it that a sweep is cut, and closed when its last worker died before it could.
 func (w *Watchdog) attend(ctx context.Context, s lifecycle.Sweep) error {
 	if s.Cut {
-		_, err := w.Sweeper.Store.FinishSweep(ctx, s.ID, w.Sweeper.Now())
+		_, err := w.Sweeper.Store.FinishSweep(ctx, s.ID, w.Sweeper.Wall())
 		return err
 	}
 	if !w.uncut[s.ID] {
@@ -111,7 +114,7 @@ func (w *Watchdog) ringCourier(ctx context.Context) error {
 	if w.heard(ctx, w.Sweeper.Bell.RingDelivery(ctx)) {
 		return nil
 	}
-	_, err = w.Courier.Deliver(ctx)
+	_, err = w.Courier.DeliverFor(ctx, aloneFor) // and look after the sweeps again
 	return err
 }
 

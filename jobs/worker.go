@@ -36,10 +36,8 @@ func (w *Worker) Run(ctx context.Context, client redis.UniversalClient) error {
 		TaskCheckInterval: poll,
 		ShutdownTimeout:   shutdownTimeout,
 		Queues:            map[string]int{queueSweeps: 3, queueNotices: 1},
-		// Handlers fail only where the database is away; the watchdog rings again, this is just sooner.
-		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second },
-		Logger:         asynqLog{w.Log},
-		LogLevel:       asynq.WarnLevel,
+		Logger:            asynqLog{w.Log},
+		LogLevel:          asynq.WarnLevel,
 	})
 	mux := asynq.NewServeMux()
 	mux.HandleFunc(taskCut, w.cut)
@@ -59,7 +57,16 @@ func (w *Worker) cut(ctx context.Context, task *asynq.Task) error {
 	if err := json.Unmarshal(task.Payload(), &t); err != nil {
 		return w.unreadable(task, err)
 	}
-	return w.Sweeper.Cut(ctx, t.Sweep)
+	return w.done(task, w.Sweeper.Cut(ctx, t.Sweep))
+}
+
+// done tells asynq that a task went well, whatever became of it. Trying again is the watchdog's: a task that asynq keeps for
+// later, or for good, would keep its id too, and the watchdog could not ring.
+func (w *Worker) done(task *asynq.Task, err error) error {
+	if err != nil {
+		w.Log.Warn("a task failed; the watchdog will ring again", "type", task.Type(), "payload", string(task.Payload()), "error", err)
+	}
+	return nil
 }
 
 func (w *Worker) chunk(ctx context.Context, task *asynq.Task) error {
@@ -67,26 +74,22 @@ func (w *Worker) chunk(ctx context.Context, task *asynq.Task) error {
 	if err := json.Unmarshal(task.Payload(), &ref); err != nil {
 		return w.unreadable(task, err)
 	}
-	return w.Sweeper.DoChunk(ctx, ref)
+	return w.done(task, w.Sweeper.DoChunk(ctx, ref))
 }
 
 // deliver sends what waits. One task at a time does so in each process, lest a flood of notices keep workers from sweeping.
-func (w *Worker) deliver(ctx context.Context, _ *asynq.Task) error {
+func (w *Worker) deliver(ctx context.Context, task *asynq.Task) error {
 	if !w.delivering.TryLock() {
 		return nil
 	}
 	defer w.delivering.Unlock()
 
-	// A task's time is limited. Stop well before it is over, and ring for the rest.
-	ctx, cancel := context.WithTimeout(ctx, taskTimeout/2)
-	defer cancel()
-	if _, err := w.Courier.Deliver(ctx); err != nil && ctx.Err() == nil {
-		return err
+	// A task's time is limited: stop well before it is over, and ring for the rest.
+	rest, err := w.Courier.DeliverFor(ctx, taskTimeout/3)
+	if err == nil && rest {
+		err = w.Sweeper.Bell.RingDelivery(ctx)
 	}
-	if ctx.Err() != nil {
-		return w.Sweeper.Bell.RingDelivery(context.WithoutCancel(ctx))
-	}
-	return nil
+	return w.done(task, err)
 }
 
 // unreadable drops a task of another version of tenure: trying again would not mend it, and the watchdog rings anew.

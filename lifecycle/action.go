@@ -87,7 +87,7 @@ func AllowedActions(r *Record, by Actor) []ActionKind {
 // contentForbids says why the record's content, its status apart, forbids a; empty where it does not.
 func contentForbids(r *Record, a Action) string {
 	switch holds := r.HoldsGlobalAdministrator(); {
-	case a.Kind == SetAutoExtend && holds:
+	case a.Kind == SetAutoExtend && holds && r.Status.Locked(): // while it is drafted, any field may be changed
 		return "it holds Global Administrator, and such a relationship is never extended; remove that role first"
 	case a.Kind == RemoveGlobalAdministrator && !holds:
 		return "it does not hold Global Administrator"

@@ -85,10 +85,19 @@ type Notice struct {
 	Reason  Reason
 }
 
-// StillTrue says whether a notice about r is still worth sending, r being the record as it is now: a warning is not once the
-// relationship no longer ends on the date that it names.
-func (r *Record) StillTrue(kind NoticeKind, end time.Time) bool {
-	return kind != KindWarnExpiry || (r.ReallyEnds() && r.End.Equal(end))
+// Outdated says what becomes of a notice that is about to be sent, r being the record as it is now, and why: a warning is
+// withdrawn once the relationship no longer ends on the date that it names, and superseded once a later stage was settled.
+// The empty status means that it is worth sending.
+func (r *Record) Outdated(kind NoticeKind, end, due time.Time) (NoticeStatus, Reason) {
+	switch {
+	case kind != KindWarnExpiry:
+		return "", ""
+	case !r.ReallyEnds() || !r.End.Equal(end):
+		return NoticeWithdrawn, EndMoved
+	case r.WarnAfter.After(due):
+		return NoticeSuperseded, LaterStageDue
+	}
+	return "", ""
 }
 
 func (r *Record) partnerSide() Audience  { return Audience{r.Partner, AdminAgents} }

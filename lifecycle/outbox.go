@@ -59,6 +59,7 @@ type Letter struct {
 // A Settled is what became of a letter that somebody had claimed.
 type Settled struct {
 	NoticeID
+	Attempt     int // the Attempts of the letter that was claimed
 	Status      NoticeStatus
 	Reason      Reason
 	LastError   string

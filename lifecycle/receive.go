@@ -10,6 +10,48 @@ import (
 type Incoming struct {
 	Record
 	Digest string // of the text that it was read from: the same text twice is taken once
+	Unsaid Unsaid
+}
+
+// Unsaid says of which fields a file said nothing, as an export of selected fields does.
+type Unsaid struct {
+	Customer, Roles, AutoExtend, Created, Modified, Locked, Activated bool
+}
+
+// Unsaid lists what w leaves out or null.
+func (w *Wire) Unsaid() Unsaid {
+	return Unsaid{Customer: w.Customer == nil, Roles: w.AccessDetails == nil, AutoExtend: w.AutoExtendDuration == "",
+		Created: w.CreatedDateTime == nil, Modified: w.LastModifiedDateTime == nil, Locked: w.LockedDateTime == nil,
+		Activated: w.ActivatedDateTime == nil}
+}
+
+// Over is the record as it updates stored, or as it is where there is none: what a file says nothing of stays as it was,
+// since silence about the roles is no removal of Global Administrator. Only of a draft it is taken for what it is.
+func (in *Incoming) Over(stored *Stored) Record {
+	r := in.Record
+	if stored == nil || !r.Status.Locked() {
+		return r
+	}
+	was, unsaid := &stored.Record, in.Unsaid
+	if unsaid.Customer {
+		r.Customer = was.Customer
+	}
+	if unsaid.Roles {
+		r.Roles = was.Roles
+	}
+	if unsaid.AutoExtend {
+		r.AutoExtend = was.AutoExtend
+	}
+	keep := func(unsaid bool, at *time.Time, was time.Time) {
+		if unsaid && !was.IsZero() {
+			*at = was
+		}
+	}
+	keep(unsaid.Created, &r.Created, was.Created)
+	keep(unsaid.Modified, &r.Modified, was.Modified)
+	keep(unsaid.Locked, &r.Locked, was.Locked)
+	keep(unsaid.Activated, &r.Activated, was.Activated)
+	return r
 }
 
 // A Taken says what became of an incoming record.
@@ -39,9 +81,13 @@ func Receive(stored *Stored, sameDigest bool, in Record, p *Policy, now time.Tim
 		return Decided{Decision: d}, Intake{Taken: TakenNew}
 	}
 	was := &stored.Record
+	if in.Partner != was.Partner {
+		return Decided{}, Intake{TakenNot, &Fault{"partner.tenantId", in.Partner, fmt.Sprintf(
+			"the relationship is one of partner %s, and stays so; look at --partner", was.Partner)}}
+	}
 	if was.Status.Ended() && in.Status != was.Status {
 		return Decided{}, Intake{TakenNot, &Fault{"status", string(in.Status), fmt.Sprintf(
-			"the relationship %s on %s, and nothing leads out of that; if it is a new relationship, give it an id of its own", was.Status, FormatInstant(was.End))}}
+			"the relationship %s on %s, and nothing leads out of that; if it runs elsewhere, find out why it ended here", was.Status, FormatInstant(was.End))}}
 	}
 	in.Version = was.Version
 	in.WarnAfter = was.WarnAfter
@@ -69,7 +115,7 @@ func (d *Decision) received(event EventType, from Status, p *Policy) {
 }
 
 func sameContent(a, b *Record) bool {
-	return a.DisplayName == b.DisplayName && a.Partner == b.Partner && a.Duration == b.Duration && a.AutoExtend == b.AutoExtend &&
+	return a.DisplayName == b.DisplayName && a.Duration == b.Duration && a.AutoExtend == b.AutoExtend &&
 		a.Status == b.Status && a.Customer == b.Customer && slices.Equal(a.Roles, b.Roles) && a.Created.Equal(b.Created) &&
 		a.Modified.Equal(b.Modified) && a.Locked.Equal(b.Locked) && a.Activated.Equal(b.Activated) && a.End.Equal(b.End)
 }

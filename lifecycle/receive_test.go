@@ -58,7 +58,6 @@ func TestAnyFieldThatDiffersIsAnUpdate(t *testing.T) {
 	now := at("2026-06-01T00:00:00Z")
 	for name, change := range map[string]func(r *Record){
 		"displayName":     func(r *Record) { r.DisplayName = "Another" },
-		"partner":         func(r *Record) { r.Partner = somebodysTenant },
 		"duration":        func(r *Record) { r.Duration = Days(30) },
 		"customer":        func(r *Record) { r.Customer.TenantID = somebodysTenant },
 		"customer's name": func(r *Record) { r.Customer.DisplayName = "Contoso Ltd" },
@@ -108,6 +107,36 @@ func TestWarningsStartAnewOnlyWhenTheEndingHasChanged(t *testing.T) {
 			require.Equal(t, want, decided.Record.WarnAfter)
 		})
 	}
+}
+
+func TestRelationshipKeepsItsPartner(t *testing.T) {
+	now := at("2026-06-01T00:00:00Z")
+	stored := &Stored{Key: 42, Record: contoso()}
+	decided, intake := Receive(stored, false, incoming(now, func(r *Record) { r.Partner = somebodysTenant }), DefaultPolicy(), now)
+	require.Equal(t, TakenNot, intake.Taken)
+	require.EqualError(t, intake.Fault, `partner.tenantId "`+somebodysTenant+`": the relationship is one of partner `+stored.Partner+`, and stays so; look at --partner`)
+	require.Equal(t, Decided{}, decided)
+}
+
+func TestWhatAFileSaysNothingOfStaysAsItWas(t *testing.T) {
+	stored := &Stored{Key: 42, Record: contoso(extending, withGlobalAdministrator, func(r *Record) { r.Locked = at("2026-01-06T00:00:00Z") })}
+	selected := example(t, func(w *Wire) {
+		w.Customer, w.AccessDetails, w.AutoExtendDuration = nil, nil, ""
+		w.CreatedDateTime, w.LastModifiedDateTime, w.LockedDateTime, w.ActivatedDateTime = nil, nil, nil, nil
+	})
+	record, _ := read(t, selected)
+	in := Incoming{Record: record, Unsaid: selected.Unsaid()}
+	require.Equal(t, record, in.Over(nil), "a new one has nothing to keep")
+
+	over := in.Over(stored)
+	require.Equal(t, stored.Roles, over.Roles, "silence about the roles removes no Global Administrator")
+	require.Equal(t, stored.Customer, over.Customer)
+	require.True(t, over.AutoExtend)
+	require.True(t, sameContent(&stored.Record, &over))
+
+	draft := in
+	draft.Status = Created
+	require.Empty(t, draft.Over(stored).Roles, "of a draft any field may be changed")
 }
 
 func TestNoFileMovesARelationshipOutOfItsEnd(t *testing.T) {

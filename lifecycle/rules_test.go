@@ -168,7 +168,7 @@ func TestAllowedActionsByStatusAndActor(t *testing.T) {
 		want   []ActionKind
 	}{
 		{"created", contoso(created), Partner, []ActionKind{LockForApproval, SetAutoExtend}},
-		{"created, Global Administrator", contoso(created, withGlobalAdministrator), Partner, []ActionKind{LockForApproval, RemoveGlobalAdministrator}},
+		{"created, Global Administrator", contoso(created, withGlobalAdministrator), Partner, []ActionKind{LockForApproval, SetAutoExtend, RemoveGlobalAdministrator}},
 		{"created", contoso(created), Customer, nil},
 		{"pending", contoso(pending), Partner, nil},
 		{"pending", contoso(pending), Customer, []ActionKind{Approve, Reject}},
@@ -272,14 +272,29 @@ func TestRemovingARoleLeavesTheCallersListAlone(t *testing.T) {
 	require.Equal(t, []string{GlobalAdministrator, helpdesk}, roles)
 }
 
-func TestWarningIsTrueWhileTheRecordEndsOnThatDate(t *testing.T) {
+func TestWarningIsSentOnlyWhileItIsTrueAndTheLatest(t *testing.T) {
 	end := contoso().End
-	require.True(t, ptr(contoso()).StillTrue(KindWarnExpiry, end))
-	require.True(t, ptr(contoso(extending, withGlobalAdministrator)).StillTrue(KindWarnExpiry, end))
-	require.False(t, ptr(contoso()).StillTrue(KindWarnExpiry, end.Add(Day)), "the end has moved")
-	require.False(t, ptr(contoso(extending)).StillTrue(KindWarnExpiry, end), "it does not end any more")
-	require.False(t, ptr(contoso(expired)).StillTrue(KindWarnExpiry, end), "it has ended")
-	require.True(t, ptr(contoso(expired)).StillTrue(KindTermEnded, end), "what has happened stays true")
+	due := Days(7).Before(end)
+	settled := func(until time.Time) func(*Record) { return func(r *Record) { r.WarnAfter = until } }
+	for _, c := range []struct {
+		name string
+		r    Record
+		kind NoticeKind
+		end  time.Time
+		want NoticeStatus
+	}{
+		{"it ends then", contoso(settled(due)), KindWarnExpiry, end, ""},
+		{"it would extend, were it not for Global Administrator", contoso(extending, withGlobalAdministrator, settled(due)), KindWarnExpiry, end, ""},
+		{"the end has moved", contoso(settled(due)), KindWarnExpiry, end.Add(Day), NoticeWithdrawn},
+		{"it does not end any more", contoso(extending, settled(due)), KindWarnExpiry, end, NoticeWithdrawn},
+		{"it has ended", contoso(expired, settled(due)), KindWarnExpiry, end, NoticeWithdrawn},
+		{"a later stage has come", contoso(settled(Days(1).Before(end))), KindWarnExpiry, end, NoticeSuperseded},
+		{"what has happened stays true", contoso(expired, settled(end)), KindTermEnded, end, ""},
+	} {
+		status, reason := c.r.Outdated(c.kind, c.end, due)
+		require.Equal(t, c.want, status, c.name)
+		require.Equal(t, status == "", reason == "", c.name)
+	}
 }
 
 func TestNoticeIDIsReadAsItIsWritten(t *testing.T) {

@@ -624,7 +624,7 @@ func (r *record) act(a action) (refused string) {
 			return "autoExtend: only the partner while created"
 		case r.status != statusCreated && r.status != statusActive:
 			return "autoExtend: status is neither created nor active"
-		case r.holdsGlobalAdministrator():
+		case r.status == statusActive && r.holdsGlobalAdministrator(): // section 2: of a draft any field may be changed
 			return "autoExtend: holds Global Administrator"
 		case on == r.autoExtend:
 			return "" // accepted; nothing changes, so no event, and no switching-off either

@@ -53,6 +53,11 @@ func fileName(l *lifecycle.Letter) string {
 // ever sees a part of it.
 func replaceFile(dir, name string, content []byte) (err error) {
 	tmp, err := os.CreateTemp(dir, "."+name+"-*.tmp") // for this user's eyes only
+	if errors.Is(err, fs.ErrNotExist) {               // somebody tidied up while we were running
+		if err = os.MkdirAll(dir, 0o700); err == nil {
+			tmp, err = os.CreateTemp(dir, "."+name+"-*.tmp")
+		}
+	}
 	if err != nil {
 		return err
 	}

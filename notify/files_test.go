@@ -109,9 +109,17 @@ func TestFileNamesSortByDueAndStayInTheFolder(t *testing.T) {
 	}, names(t, dir))
 }
 
+func TestFolderThatWasRemovedIsMadeAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "notices")
+	files, err := NewFiles(dir)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(dir))
+	require.NoError(t, files.Send(t.Context(), written(t, lifecycle.KindWarnExpiry)))
+	require.Equal(t, []string{fileOfWarning}, names(t, dir))
+}
+
 func TestFolderThatCannotBeWrittenToIsNoReasonToGiveUp(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, dir string){
-		"removed": func(t *testing.T, dir string) { require.NoError(t, os.Remove(dir)) },
 		"a file": func(t *testing.T, dir string) {
 			require.NoError(t, os.Remove(dir))
 			require.NoError(t, os.WriteFile(dir, nil, 0o600))

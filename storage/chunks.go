@@ -168,7 +168,7 @@ func (db *DB) IdleChunks(ctx context.Context, wall, rungBefore time.Time, most i
 		if err := s.list(ctx, &rows, `SELECT sweep_id, n, claim FROM chunks
 			WHERE sweep_id IN (SELECT id FROM sweeps WHERE state = 'running') AND state IN ('open', 'claimed') AND ready_at <= :wall
 			AND (rung_at IS NULL OR rung_at < :rung_before OR rung_at < ready_at)
-			ORDER BY sweep_id, n LIMIT :most {{lock skip}}`, args{"wall": at(wall), "rung_before": at(rungBefore), "most": most}); err != nil {
+			ORDER BY state, sweep_id, n LIMIT :most {{lock skip}}`, args{"wall": at(wall), "rung_before": at(rungBefore), "most": most}); err != nil {
 			return err
 		}
 		idle = make([]lifecycle.ChunkRef, len(rows))

@@ -133,6 +133,11 @@ func postgresSource(text string, readOnly bool) (source, password string, err er
 	}
 	complete("application_name", "tenure")
 	complete("connect_timeout", "10")
+	// A process whose machine vanished must not hold its locks until the system's two hours are over.
+	complete("idle_in_transaction_session_timeout", "600000") // milliseconds
+	complete("tcp_keepalives_idle", "30")
+	complete("tcp_keepalives_interval", "10")
+	complete("tcp_keepalives_count", "3")
 	if isLoopback(u.Hostname()) || strings.HasPrefix(query.Get("host"), "/") {
 		complete("sslmode", "disable")
 	} else {

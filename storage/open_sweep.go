@@ -127,16 +127,40 @@ func takeTick(ctx context.Context, s session, req *lifecycle.SweepRequest, sweep
 	return n > 0, err
 }
 
-// sweepToJoin finds a running sweep that does what is asked for; the zero sweep where there is none.
+// joinWithin is how much older than a person's request a running sweep may be, to be taken for the same. What falls due
+// between the two is seen by the next tick. An older one may be stuck, and whoever asks wants what is due now.
+const joinWithin = time.Minute
+
+// sweepToJoin finds a running sweep that does what is asked for; the zero sweep where there is none. A tick joins only one of
+// which nothing is cut yet, and moves its instant along: so ticks do not pile up while nobody works, and none is lost in a
+// sweep that has gone past it.
 func sweepToJoin(ctx context.Context, s session, req *lifecycle.SweepRequest) (lifecycle.Sweep, error) {
 	running, err := listSweeps(ctx, s, `WHERE s.state = 'running' GROUP BY s.id ORDER BY s.id`, nil)
 	if err != nil {
 		return lifecycle.Sweep{}, err
 	}
 	for _, sweep := range running {
-		if sweep.DryRun == req.DryRun && sweep.Covers(req.Rules) && looksFarEnough(&sweep, req) {
+		if sweep.DryRun != req.DryRun || !sweep.Covers(req.Rules) || !looksFarEnough(&sweep, req) {
+			continue
+		}
+		if req.Trigger == lifecycle.TriggerRequest && req.AsOf.Sub(sweep.AsOf) <= joinWithin {
 			return sweep, nil
 		}
+		// One of which something is cut may have gone past what falls due meanwhile, and may be stuck.
+		row, err := lockSweep(ctx, s, sweep.ID)
+		if err != nil {
+			return lifecycle.Sweep{}, err
+		}
+		if row.State != lifecycle.SweepRunning || row.Cut || row.NextChunk > 1 {
+			continue
+		}
+		if asOf := lifecycle.Instant(req.AsOf); sweep.AsOf.Before(asOf) {
+			sweep.AsOf = asOf
+			if _, err := s.exec(ctx, `UPDATE sweeps SET as_of = :as_of WHERE id = :id`, args{"id": sweep.ID, "as_of": at(asOf)}); err != nil {
+				return lifecycle.Sweep{}, err
+			}
+		}
+		return sweep, nil
 	}
 	return lifecycle.Sweep{}, nil
 }

@@ -100,7 +100,7 @@ func (db *DB) ClaimLetters(ctx context.Context, wall, leaseUntil time.Time, most
 			ORDER BY n.relationship_key, n.version, n.ordinal`, args{"rows": page[letterKey](claimed)}, func(row *letterRow) error {
 			letter, err := row.letter()
 			if err != nil { // given up, so that it does not keep the others back
-				unreadable = append(unreadable, settledRow{row.letterKey, lifecycle.NoticeDead, "", clean(err.Error()), dawn, dbTime{}})
+				unreadable = append(unreadable, settledRow{row.letterKey, row.Attempts, lifecycle.NoticeDead, "", clean(err.Error()), dawn, dbTime{}})
 				return nil
 			}
 			letters = append(letters, letter)
@@ -142,8 +142,8 @@ func notNil(b []byte) []byte {
 	return b
 }
 
-// SettleLetters writes what became of claimed letters. One that is final already stays as it is: what was sent does not
-// become failed because somebody was slow to say so.
+// SettleLetters writes what became of claimed letters. One that is final already stays as it is, and of one that somebody
+// else has claimed since only that it was sent counts: nothing becomes failed because somebody was slow to say so.
 func (db *DB) SettleLetters(ctx context.Context, settled []lifecycle.Settled) error {
 	if len(settled) == 0 {
 		return nil
@@ -151,13 +151,14 @@ func (db *DB) SettleLetters(ctx context.Context, settled []lifecycle.Settled) er
 	rows := make([]settledRow, len(settled))
 	for i := range settled {
 		l := &settled[i]
-		rows[i] = settledRow{keyOf(l.NoticeID), l.Status, l.Reason, clean(l.LastError), orDawn(l.NextAttempt), at(l.SentAt)}
+		rows[i] = settledRow{keyOf(l.NoticeID), l.Attempt, l.Status, l.Reason, clean(l.LastError), orDawn(l.NextAttempt), at(l.SentAt)}
 	}
 	return db.write(ctx, "write what became of letters", func(s session) error { return settle(ctx, s, rows) })
 }
 
 type settledRow struct {
 	letterKey
+	Attempt   int                    `json:"attempt"`
 	Status    lifecycle.NoticeStatus `json:"status"`
 	Reason    lifecycle.Reason       `json:"reason"`
 	LastError string                 `json:"last_error"`
@@ -171,9 +172,26 @@ func settle(ctx context.Context, s session, rows []settledRow) error {
 	}
 	_, err := s.exec(ctx, `UPDATE notices AS n SET status = r.status, reason = r.reason, last_error = r.last_error,
 			ready_at = r.ready_at, sent_at = r.sent_at
-		FROM {{rows `+letterKeyColumns+`, status TEXT, reason TEXT, last_error TEXT, ready_at INSTANT, sent_at INSTANT}}
-		WHERE `+sameLetter+` AND n.status IN ('queued', 'failed')`, args{"rows": page[settledRow](rows)})
+		FROM {{rows `+letterKeyColumns+`, attempt INTEGER, status TEXT, reason TEXT, last_error TEXT, ready_at INSTANT, sent_at INSTANT}}
+		WHERE `+sameLetter+` AND n.status IN ('queued', 'failed') AND (n.attempts = r.attempt OR r.status = 'sent')`,
+		args{"rows": page[settledRow](rows)})
 	return err
+}
+
+// KeepLetters prolongs the lease of claimed letters that are not settled.
+func (db *DB) KeepLetters(ctx context.Context, ids []lifecycle.NoticeID, leaseUntil time.Time) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	rows := make([]letterKey, len(ids))
+	for i, id := range ids {
+		rows[i] = keyOf(id)
+	}
+	return db.write(ctx, "keep claimed letters", func(s session) error {
+		_, err := s.exec(ctx, `UPDATE notices AS n SET ready_at = :lease FROM {{rows `+letterKeyColumns+`}}
+			WHERE `+sameLetter+` AND n.status IN ('queued', 'failed')`, args{"rows": page[letterKey](rows), "lease": at(leaseUntil)})
+		return err
+	})
 }
 
 // WaitingLetters counts the letters that are to be sent by wall and that nobody has claimed.

@@ -100,7 +100,7 @@ func TestLetterComesBackUntilItIsSettled(t *testing.T) {
 		require.NoError(t, db.KeepMessages(ctx, second))
 
 		retry := start.Add(time.Hour)
-		require.NoError(t, db.SettleLetters(ctx, []lifecycle.Settled{{NoticeID: second[0].NoticeID, Status: lifecycle.NoticeFailed, LastError: "no luck", NextAttempt: retry}}))
+		require.NoError(t, db.SettleLetters(ctx, []lifecycle.Settled{{NoticeID: second[0].NoticeID, Attempt: second[0].Attempts, Status: lifecycle.NoticeFailed, LastError: "no luck", NextAttempt: retry}}))
 		require.Empty(t, take(retry.Add(-time.Microsecond)))
 		third := take(retry)
 		require.Len(t, third, 1)

@@ -229,7 +229,7 @@ func TestIndexesAreUsed(t *testing.T) {
 		require.NoError(t, err)
 		rules := page[lifecycle.RuleName](lifecycle.RuleNames())
 		asOf := at(start.Add(100 * time.Hour))
-		scan := args{"after_at": dawn, "after_key": 0, "upto_at": asOf, "upto_key": 5000, "as_of": asOf, "rules": rules, "size": 10, "records": 50}
+		scan := args{"after_at": dawn, "after_key": 0, "upto_at": asOf, "upto_key": 5000, "as_of": asOf, "rules": rules, "size": 10, "records": 50, "most": 50}
 
 		for name, p := range map[string]string{"due": plan(t, db, selectDue, scan), "cut": plan(t, db, selectChunkEnds, scan)} {
 			require.Contains(t, p, "relationships_timers", "%s: %s", name, p)

@@ -87,7 +87,7 @@ func (r *register) receive(in *lifecycle.Incoming) lifecycle.Intake {
 		stored = &lifecycle.Stored{Key: e.key, Record: e.Record}
 	}
 	same := e != nil && e.digest != "" && e.digest == in.Digest
-	decided, intake := lifecycle.Receive(stored, same, in.Record, r.policy, r.now)
+	decided, intake := lifecycle.Receive(stored, same, in.Over(stored), r.policy, r.now)
 	switch intake.Taken {
 	case lifecycle.TakenNew, lifecycle.TakenChanged:
 		return r.take(e, in.Digest, decided.Decision, intake)

@@ -214,7 +214,11 @@ func likeAnywhere(s string) string {
 
 // selectDue is a range of the index of timers.
 var selectDue = selectRelationships + `WHERE (t.next_at, t.key) > (:after_at, :after_key) AND (t.next_at, t.key) <= (:upto_at, :upto_key)
-	AND t.next_at <= :as_of AND t.next_rule IN {{list rules}} ORDER BY t.next_at, t.key`
+	AND t.next_at <= :as_of AND t.next_rule IN {{list rules}} ORDER BY t.next_at, t.key LIMIT :most`
+
+// mostInChunk bounds what is read of a chunk. Between its being cut and its being read an import may bring any number of
+// records into its range; what is left over stays due, and the next sweep finds it.
+const mostInChunk = 5000
 
 // DueRecords reads the records of a chunk that are due by asOf under one of the rules, in the order in which they are. What
 // cannot be read comes back as a Failure, with no instant: that is for whoever writes it down.
@@ -222,7 +226,7 @@ func (db *DB) DueRecords(ctx context.Context, c lifecycle.Chunk, rules []lifecyc
 	err = db.read(ctx, "read the due records of chunk "+c.String(), func(s session) error {
 		due, failures = nil, nil
 		return each(ctx, s, selectDue, args{"after_at": orDawn(c.After.At), "after_key": c.After.Key, "upto_at": orDawn(c.UpTo.At),
-			"upto_key": c.UpTo.Key, "as_of": at(asOf), "rules": page[lifecycle.RuleName](lifecycle.ScanFor(rules))}, func(row *relationshipRow) error {
+			"upto_key": c.UpTo.Key, "as_of": at(asOf), "rules": page[lifecycle.RuleName](lifecycle.ScanFor(rules)), "most": mostInChunk}, func(row *relationshipRow) error {
 			stored, err := row.record()
 			if err != nil {
 				failures = append(failures, lifecycle.Failure{Sweep: c.Sweep, RelationshipID: row.ID, Key: row.Key, Reason: err.Error()})

@@ -19,21 +19,19 @@ func (db *DB) Retime(ctx context.Context, p *lifecycle.Policy) (moved int64, err
 	if err != nil {
 		return 0, said(doing, err)
 	}
-	if same, err := db.timedBy(ctx, mark); err != nil || same {
+	if has, err := db.timedBy(ctx); err != nil || has == mark {
 		return 0, said(doing, err)
 	}
 	for after, more := int64(0), true; more; {
-		err := db.write(ctx, doing, func(s session) error {
-			page, err := retimePage(ctx, s, p, after)
-			if err != nil {
-				return err
-			}
-			after, more, moved = page.last, page.records > 0, moved+page.moved
-			return nil
+		var page retimed
+		err := db.write(ctx, doing, func(s session) (err error) {
+			page, err = retimePage(ctx, s, p, after)
+			return err
 		})
 		if err != nil {
 			return moved, err
 		}
+		after, more, moved = page.last, page.records > 0, moved+page.moved
 	}
 	return moved, db.write(ctx, doing, func(s session) error {
 		_, err := s.exec(ctx, `INSERT INTO meta (name, value) VALUES ('policy', :mark)
@@ -42,13 +40,16 @@ func (db *DB) Retime(ctx context.Context, p *lifecycle.Policy) (moved int64, err
 	})
 }
 
-// TimedBy says whether the stored next timers were set by policy p, so that Retime would look at none.
-func (db *DB) TimedBy(ctx context.Context, p *lifecycle.Policy) (bool, error) {
+// TimedByAnother says whether the stored next timers were set by another policy than p, so that they are not the ones to go
+// by. In a database in which none were ever set they were not.
+func (db *DB) TimedByAnother(ctx context.Context, p *lifecycle.Policy) (bool, error) {
+	const doing = "tell by which policy the timers were set"
 	mark, err := policyMark(p)
 	if err != nil {
-		return false, said("tell policies apart", err)
+		return false, said(doing, err)
 	}
-	return db.timedBy(ctx, mark)
+	has, err := db.timedBy(ctx)
+	return has != "" && has != mark, said(doing, err)
 }
 
 // policyMark changes whenever the timers may: with a number of the policy, and with the rules.
@@ -58,17 +59,16 @@ func policyMark(p *lifecycle.Policy) (string, error) {
 	return hex.EncodeToString(sum[:]), err
 }
 
-// timedBy says whether the timers were set by the policy with this mark.
-func (db *DB) timedBy(ctx context.Context, mark string) (same bool, err error) {
+// timedBy is the mark of the policy that the timers were set by; empty where none has set them.
+func (db *DB) timedBy(ctx context.Context) (mark string, err error) {
 	err = db.read(ctx, "read the mark of the policy", func(s session) error {
-		has, err := meta(ctx, s, "policy")
-		same = has == mark
+		mark, err = meta(ctx, s, "policy")
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
 		return err
 	})
-	return same, err
+	return mark, err
 }
 
 type retimed struct {

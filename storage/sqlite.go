@@ -118,7 +118,7 @@ func (db *DB) lockFile(path string) error {
 		return fmt.Errorf("lock %s: %w", path, err)
 	}
 	if !locked {
-		return fmt.Errorf("%w: %s; stop it first, or open the database for reading only", ErrInUse, holder(path))
+		return fmt.Errorf("%w: %s; stop it first, or if it is a tenure that serves, ask it over HTTP", ErrInUse, holder(path))
 	}
 	db.lock = lock
 	// On Windows nobody else can read a locked file, nor write to it by another handle: then the message above names no

@@ -35,7 +35,7 @@ func (rr *relationshipReader) read(text []byte) (lifecycle.Incoming, []lifecycle
 			faults[i].Reason = `is missing; say whose the records are with --partner TENANT, or in the record with "partner":{"tenantId":…}`
 		}
 	}
-	in := lifecycle.Incoming{Record: record}
+	in := lifecycle.Incoming{Record: record, Unsaid: w.Unsaid()}
 	if len(faults) == 0 {
 		in.Digest = digest(w, &record, rr.policy)
 	}

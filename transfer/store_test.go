@@ -59,7 +59,7 @@ func (m *memory) Relationships(_ context.Context, batch []lifecycle.Incoming, p 
 		if s, ok := m.records[in.ID]; ok {
 			stored = &s
 		}
-		decided, intake := lifecycle.Receive(stored, m.digests[in.ID] == in.Digest, in.Record, p, now)
+		decided, intake := lifecycle.Receive(stored, m.digests[in.ID] == in.Digest, in.Over(stored), p, now)
 		intakes[i] = intake
 		if intake.Taken == lifecycle.TakenNew || intake.Taken == lifecycle.TakenChanged {
 			m.records[in.ID] = lifecycle.Stored{Key: decided.Key, Record: decided.Record}

@@ -153,20 +153,34 @@ type works struct {
 }
 
 // assemble puts the parts together around a database: bell rings the workers, notifier sends.
-func (a *app) assemble(db *storage.DB, policy *lifecycle.Policy, bell jobs.Bell, notifier jobs.Notifier, now func() time.Time, metrics *jobs.Metrics) (*works, error) {
+func (a *app) assemble(db *storage.DB, policy *lifecycle.Policy, lead bool, bell jobs.Bell, notifier jobs.Notifier, now func() time.Time, metrics *jobs.Metrics) (*works, error) {
 	log := a.log()
-	moved, err := db.Retime(a.ctx, policy)
-	if err != nil {
-		return nil, fmt.Errorf("setting the timers by the policy: %w", err)
-	}
-	if moved > 0 {
-		log.Info("the policy has changed; the next timers were set anew", "records", moved)
+	if err := a.goBy(db, policy, lead); err != nil {
+		return nil, err
 	}
 	return &works{
 		db: db, policy: policy, log: log,
 		sweeper: &jobs.Sweeper{Store: db, Policy: policy, Bell: bell, Now: now, Wall: wall, Log: log, Metrics: metrics, Parallel: 1},
 		courier: &jobs.Courier{Store: db, Notifier: notifier, Now: now, Wall: wall, Log: log, Metrics: metrics},
 	}, nil
+}
+
+// goBy sees to it that the stored timers are those of the policy. Whoever leads sets them anew where they are not: a process
+// that has the database for itself, or the scheduler. Others must not, since they would do so under running processes.
+func (a *app) goBy(db *storage.DB, policy *lifecycle.Policy, lead bool) error {
+	other, err := db.TimedByAnother(a.ctx, policy)
+	if err != nil {
+		return err
+	}
+	if other && !lead {
+		return usageError("the timers in this database were set by another policy; name that one with --policy, " +
+			"or start the schedulers with this one first")
+	}
+	moved, err := db.Retime(a.ctx, policy)
+	if err == nil && moved > 0 {
+		a.log().Info("the policy has changed; the next timers were set anew", "records", moved)
+	}
+	return err
 }
 
 // mailer is the notifier of a real deployment.

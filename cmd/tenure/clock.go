@@ -114,8 +114,7 @@ func (w *works) advance(a *app, at time.Time) (lifecycle.Tally, error) {
 	if err != nil {
 		return lifecycle.Tally{}, err
 	}
-	_, err = w.courier.Deliver(a.ctx)
-	return sweep.Tally, err
+	return sweep.Tally, w.courier.Deliver(a.ctx)
 }
 
 func parseStep(s string) (lifecycle.Period, error) {

@@ -97,7 +97,7 @@ func (d *demo) wire(a *app, db *storage.DB, policy *lifecycle.Policy, notifier j
 		return err
 	}
 	d.queue = jobs.NewQueue(client, wall)
-	if d.works, err = a.assemble(db, policy, d.queue, notifier, now, nil); err != nil {
+	if d.works, err = a.assemble(db, policy, true, d.queue, notifier, now, nil); err != nil {
 		return err
 	}
 	d.worker = &jobs.Worker{Sweeper: d.sweeper, Courier: d.courier, Concurrency: 2, Poll: 2 * time.Millisecond, Log: d.log}
@@ -132,7 +132,7 @@ func (d *demo) load(ctx context.Context, p *portfolio) error {
 	if err != nil {
 		return err
 	}
-	store := intake{into}
+	store := intake{into, d.db}
 	if _, _, _, err := store.Contacts(ctx, p.contacts); err != nil {
 		return errors.Join(err, store.Rollback())
 	}

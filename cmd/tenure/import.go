@@ -25,45 +25,91 @@ func (c *importCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := c.filesAreThere(); err != nil {
+	if c.Partner != "" && !lifecycle.IsGUID(c.Partner) {
+		return usageError("--partner %q is not a GUID; give the partner's tenant id", c.Partner)
+	}
+	into := &lateIntake{open: func() (transfer.Store, error) { return a.openIntake(policy, c.Strict) }}
+	now := wall
+	if a.thereIsAFile() == nil { // else the first record that is fit makes the database, a live one
+		if now, err = into.clock(a); err != nil {
+			return err
+		}
+	}
+	report, err := a.importFiles(into, importOptions{policy: policy, now: now(), partner: c.Partner, partial: c.Partial, strict: c.Strict, kind: c.Kind}, c.Files)
+	if err := errors.Join(err, report.WriteText(a.stdout)); err != nil {
 		return err
 	}
-	db, err := a.openForWriting(true)
-	if err != nil {
-		return err
-	}
-	if _, err := db.Retime(a.ctx, policy); err != nil {
-		return err
-	}
-	now, err := a.clock(db)
-	if err != nil {
-		return err
-	}
-	report, err := a.importFiles(db, importOptions{policy: policy, now: now(), partner: c.Partner, partial: c.Partial, strict: c.Strict, kind: c.Kind}, c.Files)
-	if err != nil {
-		return errors.Join(report.WriteText(a.stdout), err)
-	}
-	if err := report.WriteText(a.stdout); err != nil {
-		return err
-	}
+	taken := report.Total.Created + report.Total.Updated + report.Total.Unchanged + report.Total.Repeated
 	switch {
 	case report.RolledBack:
 		return errors.New("nothing was imported: with --strict it is all or nothing")
 	case !report.OK():
-		return partial("not every record could be taken; what was wrong stands above, and the others are in")
+		return partial("%d of %d records were taken; what was wrong with the others stands above", taken, report.Total.Records)
 	}
 	return nil
 }
 
-// filesAreThere looks before a database is made for nothing.
-func (c *importCmd) filesAreThere() error {
-	var faults []error
-	for _, file := range c.Files {
-		if _, err := os.Stat(file); file != transfer.Stdin && errors.Is(err, os.ErrNotExist) {
-			faults = append(faults, fmt.Errorf("%s: does not exist; check the name", file))
-		}
+// openIntake opens the database for an import.
+func (a *app) openIntake(policy *lifecycle.Policy, strict bool) (transfer.Store, error) {
+	db, err := a.openForWriting(true)
+	if err != nil {
+		return nil, err
 	}
-	return errors.Join(faults...)
+	if err := a.goBy(db, policy, a.embedded()); err != nil {
+		return nil, err
+	}
+	into, err := db.BeginImport(a.ctx, strict)
+	return intake{into, db}, err
+}
+
+// A lateIntake opens the database when the first records come, so that a mistyped name or a file that cannot be used leaves
+// none behind.
+type lateIntake struct {
+	open  func() (transfer.Store, error)
+	store transfer.Store
+}
+
+// clock opens the database at once, and answers with its clock.
+func (in *lateIntake) clock(a *app) (func() time.Time, error) {
+	if err := in.ready(); err != nil {
+		return nil, err
+	}
+	return a.clock(in.store.(intake).db)
+}
+
+func (in *lateIntake) ready() (err error) {
+	if in.store == nil {
+		in.store, err = in.open()
+	}
+	return err
+}
+
+func (in *lateIntake) Relationships(ctx context.Context, batch []lifecycle.Incoming, p *lifecycle.Policy, now time.Time) ([]lifecycle.Intake, error) {
+	if err := in.ready(); err != nil {
+		return nil, err
+	}
+	return in.store.Relationships(ctx, batch, p, now)
+}
+
+func (in *lateIntake) Contacts(ctx context.Context, batch []lifecycle.Contact) (created, updated, unchanged int, err error) {
+	if err := in.ready(); err != nil {
+		return 0, 0, 0, err
+	}
+	return in.store.Contacts(ctx, batch)
+}
+
+func (in *lateIntake) Commit() error {
+	if in.store == nil {
+		return nil
+	}
+	return in.store.Commit()
+}
+
+func (in *lateIntake) Rollback() error {
+	if in.store == nil {
+		return nil
+	}
+	return in.store.Rollback()
 }
 
 type importOptions struct {
@@ -75,11 +121,7 @@ type importOptions struct {
 }
 
 // importFiles reads files into the database, reports each bad record as it comes, and shows how far it is.
-func (a *app) importFiles(db *storage.DB, o importOptions, files []string) (transfer.Report, error) {
-	into, err := db.BeginImport(a.ctx, o.strict)
-	if err != nil {
-		return transfer.Report{}, err
-	}
+func (a *app) importFiles(into transfer.Store, o importOptions, files []string) (transfer.Report, error) {
 	onFault := func(f transfer.FileFault) { a.say("%s", f.Error()) }
 	bar := newProgress(a.stderr, "importing")
 	defer bar.end()
@@ -87,7 +129,7 @@ func (a *app) importFiles(db *storage.DB, o importOptions, files []string) (tran
 	if o.kind == "auto" {
 		kind = ""
 	}
-	return transfer.Import(a.ctx, intake{into}, transfer.Options{
+	return transfer.Import(a.ctx, into, transfer.Options{
 		Partner: o.partner, Partial: o.partial, Strict: o.strict, Kind: kind, Policy: o.policy, Now: o.now, Stdin: os.Stdin,
 		OnFault: onFault,
 		Progress: func(done, total int64, records int) {
@@ -97,7 +139,10 @@ func (a *app) importFiles(db *storage.DB, o importOptions, files []string) (tran
 }
 
 // intake is a database's import in the words of package transfer.
-type intake struct{ *storage.Import }
+type intake struct {
+	*storage.Import
+	db *storage.DB
+}
 
 func (in intake) Contacts(ctx context.Context, batch []lifecycle.Contact) (created, updated, unchanged int, err error) {
 	counts, err := in.Import.Contacts(ctx, batch)

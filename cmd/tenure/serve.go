@@ -164,7 +164,7 @@ func (a *app) assembleRoles(db *storage.DB, policy *lifecycle.Policy, r roles, c
 			return nil, err
 		}
 	}
-	return a.assemble(db, policy, jobs.NewQueue(client, wall), notifier, now, metrics)
+	return a.assemble(db, policy, r.scheduler != nil, jobs.NewQueue(client, wall), notifier, now, metrics)
 }
 
 // openQueue connects to Redis, or starts a queue in this process. A Redis that is away is no reason not to start.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,9 @@ import (
 	"github.com/tenure-dev/tenure/storage"
 	"github.com/tenure-dev/tenure/transfer"
 )
+
+// longestRun is more than anybody needs, and less than what a period can hold.
+const longestRun = 100 * 366 * lifecycle.Day
 
 type simulateCmd struct {
 	Relationships string `required:"" placeholder:"FILE" help:"Relationships, in any form that import reads."`
@@ -39,6 +41,9 @@ func (c *simulateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if until.Sub(from) > longestRun {
+		return usageError("from %s to %s is longer than 100 years", c.From, c.Until)
+	}
 	if until.Before(from) {
 		return usageError("--until %s lies before --from %s", c.Until, c.From)
 	}
@@ -59,11 +64,7 @@ func (c *simulateCmd) Run(a *app) error {
 		return err
 	}
 
-	files := []string{c.Relationships}
-	if c.Contacts != "" {
-		files = append(files, c.Contacts)
-	}
-	report, err := a.importFiles(s.db, importOptions{policy: s.policy, now: from, partner: c.Partner, partial: c.Partial}, files)
+	faulty, err := c.load(a, s, from)
 	if err != nil {
 		return err
 	}
@@ -78,11 +79,36 @@ func (c *simulateCmd) Run(a *app) error {
 	if err := s.write(a.ctx, c.Out); err != nil {
 		return err
 	}
-	a.say("Simulated %s to %s; %d actions refused. See %s", lifecycle.FormatInstant(from), lifecycle.FormatInstant(until), len(s.refused), c.Out)
-	if bad := report.FaultCount + len(faults); bad > 0 {
+	a.say("Simulated %s to %s: %d relationships, %d events, %d notices, %d actions refused. See %s",
+		lifecycle.FormatInstant(from), lifecycle.FormatInstant(until), s.written.relationships, s.written.events, s.written.notices, len(s.refused), c.Out)
+	if bad := faulty + len(faults); bad > 0 {
 		return partial("%d faults in the input; each was reported above, and the rest was simulated", bad)
 	}
 	return nil
+}
+
+// load imports what the run begins with, each file as what its flag says, and counts the faults.
+func (c *simulateCmd) load(a *app, s *simulation, from time.Time) (faults int, err error) {
+	options := importOptions{policy: s.policy, now: from, partner: c.Partner, partial: c.Partial}
+	for _, in := range []struct {
+		kind transfer.Kind
+		file string
+	}{{transfer.Relationships, c.Relationships}, {transfer.Contacts, c.Contacts}} {
+		if in.file == "" {
+			continue
+		}
+		options.kind = string(in.kind)
+		into, err := s.db.BeginImport(a.ctx, false)
+		if err != nil {
+			return faults, err
+		}
+		report, err := a.importFiles(intake{into, s.db}, options, []string{in.file})
+		if err != nil {
+			return faults, err
+		}
+		faults += report.FaultCount
+	}
+	return faults, nil
 }
 
 // readActions reads the actions in the order in which they take effect. Lines that cannot be read are reported and left out.
@@ -105,6 +131,7 @@ func (c *simulateCmd) readActions(a *app) ([]transfer.TimedAction, []transfer.Fi
 type simulation struct {
 	*works
 	now     time.Time
+	written struct{ relationships, events, notices int }
 	refused []refusedAction
 }
 
@@ -124,7 +151,7 @@ func (a *app) newSimulation(policy *lifecycle.Policy, from time.Time) (*simulati
 		return nil, err
 	}
 	a.LogLevel = "warn" // what happens goes into the files
-	s.works, err = a.assemble(db, policy, jobs.Silence{}, notify.NewDiscard("simulation.tenure.localhost"), func() time.Time { return s.now }, nil)
+	s.works, err = a.assemble(db, policy, true, jobs.Silence{}, notify.NewDiscard("simulation.tenure.localhost"), func() time.Time { return s.now }, nil)
 	return s, err
 }
 
@@ -151,10 +178,14 @@ func (s *simulation) live(ctx context.Context, from, until time.Time, step lifec
 			actions = actions[1:]
 		}
 		s.now = at
-		if _, err := s.sweeper.Run(ctx, lifecycle.SweepRequest{Trigger: lifecycle.TriggerClock}, nil); err != nil {
+		sweep, err := s.sweeper.Run(ctx, lifecycle.SweepRequest{Trigger: lifecycle.TriggerClock}, nil)
+		if err != nil {
 			return err
 		}
-		if _, err := s.courier.Deliver(ctx); err != nil {
+		if sweep.Failed > 0 {
+			return fmt.Errorf("the sweep at %s failed for %d records; the log above says why", lifecycle.FormatInstant(at), sweep.Failed)
+		}
+		if err := s.courier.Deliver(ctx); err != nil {
 			return err
 		}
 		progress(at)
@@ -187,7 +218,7 @@ func (s *simulation) act(ctx context.Context, t transfer.TimedAction) error {
 		return fmt.Errorf("%s on %s at %s: %w", t.Kind, t.RelationshipID, lifecycle.FormatInstant(t.At), err)
 	}
 	if len(d.Notices) > 0 {
-		_, err = s.courier.Deliver(ctx)
+		err = s.courier.Deliver(ctx)
 	}
 	return err
 }
@@ -223,14 +254,21 @@ func (s *simulation) write(ctx context.Context, dir string) error {
 				if e.Type == lifecycle.EventImported {
 					return nil
 				}
+				s.written.events++
 				return write(eventJSON(e))
 			})
 		}),
 		lines("notices.ndjson", func(write func(any) error) error {
-			return s.db.EachLetter(ctx, func(l lifecycle.Letter) error { return write(simulatedLetter(l)) })
+			return s.db.EachLetter(ctx, func(l lifecycle.Letter) error {
+				s.written.notices++
+				return write(simulatedLetter(l))
+			})
 		}),
 		lines("relationships.ndjson", func(write func(any) error) error {
-			return s.db.EachRelationship(ctx, func(r lifecycle.Stored) error { return write(r.Wire(s.policy)) })
+			return s.db.EachRelationship(ctx, func(r lifecycle.Stored) error {
+				s.written.relationships++
+				return write(r.Wire(s.policy))
+			})
 		}),
 		lines("refused.ndjson", func(write func(any) error) error {
 			for _, r := range s.refused {
@@ -248,18 +286,4 @@ func simulatedLetter(l lifecycle.Letter) letterLine {
 	line := letterJSON(l)
 	line.ID, line.Attempts, line.LastError, line.SentDateTime = "", 0, "", nil
 	return line
-}
-
-// writeFile writes a file through a buffer, and tells of a disk that is full.
-func writeFile(path string, write func(io.Writer) error) (err error) {
-	f, err := os.Create(path) //nolint:gosec // the operator names the folder
-	if err != nil {
-		return fmt.Errorf("writing the results: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	w := bufio.NewWriter(f)
-	if err := write(w); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return w.Flush()
 }

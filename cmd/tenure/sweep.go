@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -53,18 +54,30 @@ func (c *sweepCmd) Run(a *app) error {
 		return err
 	}
 	if !c.DryRun {
-		if _, err := w.courier.Deliver(a.ctx); err != nil {
+		if err := w.courier.Deliver(a.ctx); err != nil {
 			return err
 		}
 	}
-	return a.reportSweep(db, sweep, c.Output)
+	return errors.Join(a.reportSweep(db, sweep, c.Output), a.reportUnsent(db))
+}
+
+// reportUnsent fails where notices could not be sent: without a tenure that serves nobody tries again until the next sweep.
+func (a *app) reportUnsent(db *storage.DB) error {
+	counts, err := db.NoticeCounts(a.ctx)
+	if err != nil {
+		return err
+	}
+	if failed := counts[lifecycle.NoticeFailed]; failed > 0 {
+		return partial("%d notices could not be sent yet; `tenure notices list --status failed` says why, and `tenure serve` or the next sweep tries again", failed)
+	}
+	return nil
 }
 
 // sameTimers refuses a policy that the stored timers were not set by: to sweep by another one they have to be set anew, and a
 // dry run changes nothing.
 func (a *app) sameTimers(db *storage.DB, policy *lifecycle.Policy) error {
-	same, err := db.TimedBy(a.ctx, policy)
-	if err == nil && !same {
+	other, err := db.TimedByAnother(a.ctx, policy)
+	if err == nil && other {
 		err = usageError("the timers in this database were set by another policy, and a dry run changes nothing; " +
 			"to see what this one would do, take a copy: `tenure export`, and `tenure simulate` with --policy")
 	}
@@ -93,7 +106,7 @@ func (a *app) handWorks(db *storage.DB, policy *lifecycle.Policy, mail mailSetti
 		}
 		bell = jobs.NewQueue(client, wall)
 	}
-	return a.assemble(db, policy, bell, notifier, now, nil)
+	return a.assemble(db, policy, a.embedded(), bell, notifier, now, nil)
 }
 
 // reportSweep prints a finished sweep, and fails where some of its records did.
