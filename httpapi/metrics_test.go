@@ -46,6 +46,27 @@ func TestRequestsAreCountedByRouteAndNotByPath(t *testing.T) {
 	require.NotContains(t, strings.ToLower(body), "made")
 }
 
+func TestWhoeverWatchesIsNotLockedOutByTheDatabaseThatIsAway(t *testing.T) {
+	w := newWorld(t)
+	require.Equal(t, 200, w.do("GET", "/metrics", "").status)
+	w.fake.lockedUp, w.fake.broken = errors.New("gone"), errors.New("gone")
+	r := w.do("GET", "/metrics", "")
+	require.Equal(t, 200, r.status)
+	require.Contains(t, string(r.body), "\ntenure_store_up 0\n")
+	require.Equal(t, 500, w.do("GET", "/v1/sweeps", "").status, "nothing else")
+
+	stranger := newWorld(t)
+	stranger.fake.lockedUp = errors.New("gone")
+	require.Equal(t, 500, stranger.do("GET", "/metrics", "").status, "who has not been let in before is not now")
+
+	withdrawn := newWorld(t)
+	require.Equal(t, 200, withdrawn.do("GET", "/metrics", "").status)
+	withdrawn.fake.tokens = map[string]fakeToken{}
+	require.NotEqual(t, 200, withdrawn.do("GET", "/metrics", "").status)
+	withdrawn.fake.lockedUp = errors.New("gone")
+	require.Equal(t, 500, withdrawn.do("GET", "/metrics", "").status)
+}
+
 func TestMetricsSurviveTheDatabase(t *testing.T) {
 	w := newWorld(t)
 	w.fake.broken = errors.New("postgres://u:hunter2@h is gone")

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -101,6 +102,7 @@ type Server struct {
 	openapi     []byte           // the description of the API, as YAML
 	crossOrigin *http.CrossOriginProtection
 	readiness   readiness
+	scrapers    sync.Map // who was let in to the metrics last time, by what they showed
 	metrics     *requestMetrics
 	registry    *prometheus.Registry
 }

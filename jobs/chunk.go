@@ -61,7 +61,11 @@ func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecyc
 	failures = append(failures, failed...)
 
 	if sweep.DryRun {
-		tally.Add(foreseen(decided))
+		would, err := s.foreseen(ctx, decided)
+		if err != nil {
+			return fmt.Errorf("foreseeing chunk %s: %w", chunk.ChunkRef, err)
+		}
+		tally.Add(would)
 		tally.Skipped = tally.Found - tally.Changed - int64(len(failures))
 		decided = nil
 	}
@@ -109,21 +113,28 @@ func (s *Sweeper) evaluate(r lifecycle.Stored, now time.Time, rules []lifecycle.
 
 func due(t lifecycle.Timer, now time.Time) bool { return !t.At.IsZero() && !t.At.After(now) }
 
-// foreseen is what writing the decisions would do. To how many people a notice would go is only known when it is written.
-func foreseen(decided []lifecycle.Decided) lifecycle.Tally {
+// foreseen is what writing the decisions would do.
+func (s *Sweeper) foreseen(ctx context.Context, decided []lifecycle.Decided) (lifecycle.Tally, error) {
 	var tally lifecycle.Tally
+	var audiences []lifecycle.Audience // of the notices to be sent
 	for i := range decided {
-		if d := &decided[i]; !d.Empty() {
-			tally.Changed++
-			for _, n := range d.Notices {
-				if n.Status == lifecycle.NoticeQueued {
-					tally.Notices++
-				}
+		d := &decided[i]
+		if d.Empty() {
+			continue
+		}
+		tally.Changed++
+		tally.Lateness = max(tally.Lateness, d.Lateness())
+		for _, n := range d.Notices {
+			if n.Status == lifecycle.NoticeQueued {
+				audiences = append(audiences, n.To...)
 			}
-			tally.Lateness = max(tally.Lateness, d.Lateness())
 		}
 	}
-	return tally
+	people, err := s.Store.Recipients(ctx, audiences)
+	for _, a := range audiences {
+		tally.Notices += people[a]
+	}
+	return tally, err
 }
 
 // write writes the decisions and closes the chunk. Where the database refuses the page as a whole, it is halved until the

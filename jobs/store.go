@@ -66,6 +66,9 @@ type ChunkStore interface {
 	// Apply writes decisions outside of any chunk: the same, for a few records at a time.
 	Apply(ctx context.Context, decided []lifecycle.Decided) (lifecycle.Tally, error)
 
+	// Recipients counts who would be told, for each audience that there is somebody in.
+	Recipients(ctx context.Context, audiences []lifecycle.Audience) (map[lifecycle.Audience]int64, error)
+
 	// FailChunk gives a claim back after an error, to be taken up again from retryAt on.
 	FailChunk(ctx context.Context, claimed lifecycle.ChunkRef, cause string, retryAt time.Time) error
 

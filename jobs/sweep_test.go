@@ -33,7 +33,7 @@ func TestSecondSweepDoesNothing(t *testing.T) {
 
 func TestDryRunChangesNothingAndCountsTheSame(t *testing.T) {
 	d := deploy(t)
-	d.agents("agent@partner.example")
+	d.agents("agent@partner.example", "another@partner.example")
 	d.load(active(1, start), active(2, start), active(3, start.Add(time.Hour)))
 	request := lifecycle.SweepRequest{Trigger: lifecycle.TriggerRequest, DryRun: true}
 	foreseen, err := d.sweeper.Run(t.Context(), request, nil)
@@ -47,6 +47,8 @@ func TestDryRunChangesNothingAndCountsTheSame(t *testing.T) {
 	real, err := d.sweeper.Run(t.Context(), request, nil)
 	require.NoError(t, err)
 	require.Equal(t, foreseen.Changed, real.Changed)
+	require.Equal(t, foreseen.Notices, real.Notices, "one for each person")
+	require.EqualValues(t, 4, real.Notices)
 }
 
 func TestSweepOfOneRuleLeavesTheOthersAlone(t *testing.T) {

@@ -105,3 +105,35 @@ func upsertContacts(ctx context.Context, s session, rows []contactRow) error {
 		args{"rows": page[contactRow](rows)})
 	return err
 }
+
+// Recipients counts who holds a role in a tenant, for each audience that there is somebody in.
+func (db *DB) Recipients(ctx context.Context, audiences []lifecycle.Audience) (people map[lifecycle.Audience]int64, err error) {
+	type audienceRow struct {
+		TenantID string         `json:"tenant_id"`
+		Role     lifecycle.Role `json:"role"`
+		People   int64          `json:"people"`
+	}
+	people = map[lifecycle.Audience]int64{}
+	if len(audiences) == 0 {
+		return people, nil
+	}
+	asked := map[lifecycle.Audience]bool{}
+	var rows []audienceRow
+	for _, a := range audiences {
+		if !asked[a] {
+			asked[a] = true
+			rows = append(rows, audienceRow{TenantID: a.TenantID, Role: a.Role})
+		}
+	}
+	err = db.read(ctx, "count recipients", func(s session) error {
+		var found []audienceRow
+		err := s.list(ctx, &found, `SELECT c.tenant_id, c.role, count(*) AS people
+			FROM {{rows tenant_id TEXT, role TEXT}} JOIN contacts AS c ON c.tenant_id = r.tenant_id AND c.role = r.role
+			GROUP BY c.tenant_id, c.role`, args{"rows": page[audienceRow](rows)})
+		for _, row := range found {
+			people[lifecycle.Audience{TenantID: row.TenantID, Role: row.Role}] = row.People
+		}
+		return err
+	})
+	return people, err
+}
