@@ -19,7 +19,6 @@ import (
 //	{{list rules}}                 the values of the JSON array in parameter :rules, as a subquery
 type dialect struct {
 	driver   string // of database/sql
-	name     string // for people
 	bind     int
 	words    map[string]string
 	rows     func(columns string) string
@@ -29,7 +28,7 @@ type dialect struct {
 }
 
 var postgres = &dialect{
-	driver: "postgres", name: "PostgreSQL", bind: sqlx.DOLLAR,
+	driver: "postgres", bind: sqlx.DOLLAR,
 	words: map[string]string{
 		"instant": "TIMESTAMPTZ", "key": "BIGINT", "bytes": "BYTEA", "plain": `COLLATE "C"`, "clustered": "",
 		"lock": "FOR UPDATE", "lock skip": "FOR UPDATE SKIP LOCKED",
@@ -45,7 +44,7 @@ var postgres = &dialect{
 
 // SQLite has one writer at a time, so there is nothing to lock.
 var sqlite = &dialect{
-	driver: "sqlite", name: "SQLite", bind: sqlx.QUESTION,
+	driver: "sqlite", bind: sqlx.QUESTION,
 	words: map[string]string{
 		"instant": "TEXT", "key": "INTEGER", "bytes": "BLOB", "plain": "", "clustered": "WITHOUT ROWID",
 		"lock": "", "lock skip": "",

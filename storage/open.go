@@ -88,9 +88,6 @@ func (db *DB) Ping(ctx context.Context) error {
 	return said("look at the database's version", db.current(ctx))
 }
 
-// Dialect names the database for people: PostgreSQL or SQLite.
-func (db *DB) Dialect() string { return db.dialect.name }
-
 func (db *DB) openPostgres(ctx context.Context, text string) error {
 	db.dialect = postgres
 	source, password, err := postgresSource(text, db.readOnly)

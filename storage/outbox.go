@@ -203,26 +203,6 @@ func (db *DB) WaitingLetters(ctx context.Context, wall time.Time) (waiting int64
 	return waiting, err
 }
 
-// ReleaseLetters queues letters again that were kept back, withdrawn or given up, to be sent at once, and says how many.
-// One that was sent, or that has nobody to go to, stays as it is.
-func (db *DB) ReleaseLetters(ctx context.Context, ids []lifecycle.NoticeID) (released int64, err error) {
-	if len(ids) == 0 {
-		return 0, nil
-	}
-	rows := make([]letterKey, len(ids))
-	for i, id := range ids {
-		rows[i] = keyOf(id)
-	}
-	err = db.write(ctx, "release letters", func(s session) error {
-		released, err = s.exec(ctx, `UPDATE notices AS n SET status = 'queued', reason = '', ready_at = :at_once
-			FROM {{rows `+letterKeyColumns+`}} WHERE `+sameLetter+`
-			AND n.status IN ('suppressed', 'superseded', 'withdrawn', 'dead') AND n.mail <> ''`,
-			args{"rows": page[letterKey](rows), "at_once": dawn})
-		return err
-	})
-	return released, err
-}
-
 // A LetterQuery says which letters are wanted. The zero query wants all of them.
 type LetterQuery struct {
 	Statuses     []lifecycle.NoticeStatus // any of these

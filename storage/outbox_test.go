@@ -121,24 +121,6 @@ func TestLetterComesBackUntilItIsSettled(t *testing.T) {
 	})
 }
 
-func TestReleasedLettersGoOut(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, db *DB) {
-		agents(t, db, "agent@example.com")
-		_, err := db.Apply(ctx, decide(start, load(t, db, active(1, start.AddDate(0, 0, -30)))...))
-		require.NoError(t, err)
-		letters, err := db.Letters(ctx, LetterQuery{})
-		require.NoError(t, err)
-		require.Len(t, letters, 2)
-		released, err := db.ReleaseLetters(ctx, []lifecycle.NoticeID{letters[0].NoticeID, letters[1].NoticeID, {Key: 9}})
-		require.NoError(t, err)
-		require.EqualValues(t, 1, released, "the one with nobody to go to stays")
-		claimed, err := db.ClaimLetters(ctx, start, start.Add(time.Minute), 10)
-		require.NoError(t, err)
-		require.Len(t, claimed, 1)
-		require.Empty(t, claimed[0].Reason)
-	})
-}
-
 func TestLetterAboutASpoiltRecordDoesNotKeepTheOthersBack(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		queue(t, db, 2)
