@@ -213,11 +213,15 @@ func (a *app) openAPI(w *works, api *apiSettings, client redis.UniversalClient, 
 	if api == nil {
 		return nil, nil, nil
 	}
+	queue := "redis"
+	if a.Redis == "" {
+		queue = "queue" // of this process
+	}
 	server, err := httpapi.New(httpapi.Options{
 		Store: w.db, Sweeper: w.sweeper, Now: w.sweeper.Now, Logger: w.log, Registry: registry, Version: version,
 		Checks: []httpapi.Check{
 			{Name: "database", Probe: w.db.Ping},
-			{Name: "redis", Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
+			{Name: queue, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
 		},
 	})
 	if err != nil {
