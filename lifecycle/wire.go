@@ -74,6 +74,7 @@ type Advice string
 const (
 	LockedAssumed       Advice = "lockedDateTime missing, lastModifiedDateTime or createdDateTime taken"
 	NeverExtends        Advice = "autoExtendDuration is on, but beside Global Administrator nothing is ever extended"
+	NoRoles             Advice = "no directory roles are given, so nobody knows whether it holds Global Administrator"
 	EndedInFuture       Advice = "endDateTime of an ended relationship lies in the future, taken as it is"
 	PrecisionCut        Advice = "an instant finer than a microsecond was cut"
 	ProvisioningPending Advice = "status is one that another system has to complete; no timer runs until it has"
@@ -187,6 +188,9 @@ func (in *wireReader) complete(r *Record, p *Policy, nameReleased bool, now time
 	}
 	if r.AutoExtend && r.HoldsGlobalAdministrator() {
 		in.advise(NeverExtends)
+	}
+	if len(r.Roles) == 0 && r.Status == Active {
+		in.advise(NoRoles)
 	}
 	switch r.Status {
 	case Expired, Terminated:

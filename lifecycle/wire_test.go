@@ -251,6 +251,11 @@ func TestExtensionBesideGlobalAdministratorIsTakenWithAdvice(t *testing.T) {
 	require.Equal(t, "P180D", r.Wire(DefaultPolicy()).AutoExtendDuration)
 }
 
+func TestActiveRelationshipWithoutRolesIsTakenWithAdvice(t *testing.T) {
+	_, advice := read(t, example(t, func(w *Wire) { w.AccessDetails = nil }))
+	require.Equal(t, []Advice{NoRoles}, advice)
+}
+
 func TestMissingExtensionIsOff(t *testing.T) {
 	for _, off := range []string{"", "P", "PT0S", "P0D"} {
 		r, _ := read(t, example(t, func(w *Wire) { w.AutoExtendDuration = off }))

@@ -27,7 +27,7 @@ type simulateCmd struct {
 	From          string `required:"" placeholder:"INSTANT" help:"Import, and first sweep."`
 	Until         string `required:"" placeholder:"INSTANT" help:"Last sweep."`
 	Step          string `placeholder:"PERIOD" default:"PT6H" help:"Time between two sweeps (default: ${default})."`
-	Partner       string `placeholder:"TENANT" help:"Whose the relationships are, where a record does not say."`
+	Partner       string `placeholder:"TENANT" help:"Whose the relationships are, where a record does not say (default: the one tenant whose Admin agents are among the contacts, else a made-up one)."`
 	Partial       bool   `help:"Take a file that is one page of several as it is."`
 	Out           string `required:"" placeholder:"DIR" help:"Folder for what comes out: events, notices, relationships, refused, as .ndjson."`
 }
@@ -89,15 +89,18 @@ func (c *simulateCmd) Run(a *app) error {
 
 // load imports what the run begins with, each file as what its flag says, and counts the faults.
 func (c *simulateCmd) load(a *app, s *simulation, from time.Time) (faults int, err error) {
-	options := importOptions{policy: s.policy, now: from, partner: c.Partner, partial: c.Partial}
+	options := importOptions{policy: s.policy, now: from, partial: c.Partial}
 	for _, in := range []struct {
 		kind transfer.Kind
 		file string
-	}{{transfer.Relationships, c.Relationships}, {transfer.Contacts, c.Contacts}} {
+	}{{transfer.Contacts, c.Contacts}, {transfer.Relationships, c.Relationships}} {
 		if in.file == "" {
 			continue
 		}
 		options.kind = string(in.kind)
+		if options.partner, err = c.partner(a, s); err != nil {
+			return faults, err
+		}
 		into, err := s.db.BeginImport(a.ctx, false)
 		if err != nil {
 			return faults, err
@@ -110,6 +113,35 @@ func (c *simulateCmd) load(a *app, s *simulation, from time.Time) (faults int, e
 	}
 	return faults, nil
 }
+
+// nobodysTenant stands for a partner of whom nothing is known.
+const nobodysTenant = "00000000-0000-0000-0000-000000000000"
+
+// partner says whose the relationships are that do not say so themselves.
+func (c *simulateCmd) partner(a *app, s *simulation) (string, error) {
+	if c.Partner != "" {
+		return c.Partner, nil
+	}
+	partner := nobodysTenant
+	err := s.db.EachContact(a.ctx, func(contact lifecycle.Contact) error {
+		switch {
+		case contact.Role != lifecycle.AdminAgents || contact.TenantID == partner:
+		case partner == nobodysTenant:
+			partner = contact.TenantID
+		default:
+			partner = nobodysTenant
+			return errSeveral
+		}
+		return nil
+	})
+	if errors.Is(err, errSeveral) {
+		err = nil
+	}
+	return partner, err
+}
+
+// errSeveral ends the search for the one partner.
+var errSeveral = errors.New("several partners")
 
 // readActions reads the actions in the order in which they take effect. Lines that cannot be read are reported and left out.
 func (c *simulateCmd) readActions(a *app) ([]transfer.TimedAction, []transfer.FileFault, error) {
