@@ -64,6 +64,9 @@ func (c *simulateCmd) Run(a *app) error {
 		return err
 	}
 
+	for _, f := range faults {
+		s.refused = append(s.refused, refusedAction{RelationshipID: f.ID, Reason: f.Error()})
+	}
 	faulty, err := c.load(a, s, from)
 	if err != nil {
 		return err
@@ -255,7 +258,7 @@ func (s *simulation) act(ctx context.Context, t transfer.TimedAction) error {
 	return err
 }
 
-// A refusedAction is an action that was not taken, and why.
+// A refusedAction is an action that was not taken, and why. Of one that could not be read, only the reason is known for sure.
 type refusedAction struct {
 	At                 string               `json:"at"`
 	RelationshipID     string               `json:"relationshipId"`
