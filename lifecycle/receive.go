@@ -72,8 +72,8 @@ type Intake struct {
 }
 
 // Receive decides on an incoming record, stored being the one with the same id, or nil. It mirrors what the file says and
-// fires no timer: an export from elsewhere may know of an extension or an end that this database has not heard of. The
-// one thing that a file cannot do is to bring an ended relationship back.
+// fires no timer: an export from elsewhere may know of an extension or an end that this database has not heard of. Two
+// things a file cannot do: bring an ended relationship back, and give one to another partner.
 func Receive(stored *Stored, sameDigest bool, in Record, p *Policy, now time.Time) (Decided, Intake) {
 	if stored == nil {
 		d := Decision{Record: in, Recorded: now}
