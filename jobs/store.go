@@ -8,8 +8,9 @@ import (
 )
 
 // A Store is what jobs needs of a database. Each method is one whole transaction; each may be repeated after a crash, and
-// doing it twice is doing it once. Instants called wall are of the machine's clock and matter to leases only; all others
-// are of the deployment's clock, which in a sandbox is moved by hand.
+// doing it twice is doing it once. Instants called wall, and those at which sweeps are
+// opened, closed and forgotten, are of the machine's clock; all others are of the deployment's clock, which in a sandbox is
+// moved by hand.
 type Store interface {
 	SweepStore
 	ChunkStore
@@ -73,7 +74,8 @@ type ChunkStore interface {
 	FailChunk(ctx context.Context, claimed lifecycle.ChunkRef, cause string, retryAt time.Time) error
 
 	// IdleChunks lists open chunks of running sweeps that nobody works on: never claimed and rung before rungBefore, or with
-	// a lease or a wait that ended before wall. It marks them as rung at wall. Oldest first, at most this many.
+	// a lease or a wait that ended before wall. It marks them as rung at wall. Those whose worker is
+	// gone come first, then the oldest, at most this many.
 	IdleChunks(ctx context.Context, wall, rungBefore time.Time, most int) ([]lifecycle.ChunkRef, error)
 }
 

@@ -132,6 +132,11 @@ func TestDatabaseThatWasAwayDelaysNothingOnceItIsBack(t *testing.T) {
 		return err == nil && n > 0
 	}
 	eventually(t, queued)
+	for _, set := range []string{"retry", "archived"} {
+		kept, err := client.ZCard(t.Context(), "asynq:{tenure-sweeps}:"+set).Result()
+		require.NoError(t, err)
+		require.Zero(t, kept, "a task that asynq keeps (%s) keeps its id, and nobody can be rung for the chunk", set)
+	}
 	store.away.Store(false)
 	back := time.Now()
 	require.Eventually(t, func() bool {

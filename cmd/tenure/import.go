@@ -131,7 +131,7 @@ func (a *app) importFiles(into transfer.Store, o importOptions, files []string) 
 	}
 	return transfer.Import(a.ctx, into, transfer.Options{
 		Partner: o.partner, Partial: o.partial, Strict: o.strict, Kind: kind, Policy: o.policy, Now: o.now, Stdin: os.Stdin,
-		OnFault: onFault,
+		OnFault: onFault, KeepFaults: -1, // each is told as it comes, and need not be told again at the end
 		Progress: func(done, total int64, records int) {
 			bar.at(done>>10, total>>10, fmt.Sprintf("KiB, %d records", records))
 		},
