@@ -21,7 +21,7 @@ type Scope string
 
 // The scopes. No scope but manage holds another.
 const (
-	ScopeRead   Scope = "read"   // look at sweeps and metrics
+	ScopeRead   Scope = "read"   // look at sweeps, notices, channels and metrics
 	ScopeSweep  Scope = "sweep"  // start and cancel sweeps
 	ScopeManage Scope = "manage" // all of it
 )
@@ -87,7 +87,7 @@ func (s *Server) permit(a *answer, r *http.Request, pattern string) *Problem {
 		p.header("WWW-Authenticate", `Bearer realm="tenure"`)
 		return p
 	}
-	a.caller = localCaller
+	a.caller, a.manages = localCaller, true
 	s.scrapers.Store(localCaller, true)
 	return s.permitLocal(r)
 }
@@ -123,8 +123,8 @@ func (s *Server) permitBearer(a *answer, r *http.Request, values []string, patte
 	if err != nil {
 		return problemOf(fmt.Errorf("looking up a token: %w", err)).base()
 	}
-	a.caller = name
-	if slices.Contains(scopes, string(needs)) || slices.Contains(scopes, string(ScopeManage)) {
+	a.caller, a.manages = name, slices.Contains(scopes, string(ScopeManage))
+	if a.manages || slices.Contains(scopes, string(needs)) {
 		if pattern == metricsPattern {
 			s.scrapers.Store(string(hash), true)
 		}

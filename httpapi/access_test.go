@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tenure-dev/tenure/lifecycle"
 )
 
 func TestTokensAreLongRandomAndKeptHashed(t *testing.T) {
@@ -32,7 +34,10 @@ func TestScopesOpenWhatTheyName(t *testing.T) {
 	}{
 		{"GET", "/v1/sweeps", ScopeRead}, {"GET", "/v1/sweeps/1", ScopeRead}, {"GET", "/metrics", ScopeRead}, {"HEAD", "/v1/sweeps", ScopeRead},
 		{"POST", "/v1/sweeps", ScopeSweep}, {"POST", "/v1/sweeps/1/cancel", ScopeSweep},
+		{"GET", "/v1/notices", ScopeRead}, {"GET", "/v1/notices/1-7-1", ScopeRead}, {"GET", "/v1/channels", ScopeRead}, {"GET", "/v1/contacts/unreached", ScopeRead},
+		{"GET", "/v1/contacts", ScopeManage}, {"DELETE", "/v1/contacts?tenantId=" + contoso, ScopeManage},
 	}
+	w.fake.letters = []lifecycle.Letter{letter(1)}
 	for _, has := range []Scope{ScopeRead, ScopeSweep, ScopeManage, "ruler"} {
 		w.token = w.newToken("ci", has)
 		for _, route := range routes {
@@ -59,6 +64,10 @@ func TestWithoutATokenNothingIsAnsweredOnceThereIsOne(t *testing.T) {
 		require.Equal(t, `Bearer realm="tenure"`, r.header.Get("WWW-Authenticate"))
 	}
 	w.do("POST", "/v1/sweeps", `{"rules":["no-matter"]}`).problem(tokenMissing)
+	for _, route := range []string{"PUT /v1/contacts", "POST /v1/notices/actions", "POST /v1/channels/mail/off"} {
+		method, path, _ := strings.Cut(route, " ")
+		w.do(method, path, "").problem(tokenMissing)
+	}
 	for _, path := range []string{"/healthz", "/readyz", "/openapi.yaml"} {
 		require.Equal(t, 200, w.do("GET", path, "").status, path)
 	}

@@ -9,51 +9,40 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/tenure-dev/tenure/lifecycle"
+	"github.com/danielgtaylor/huma/v2"
 )
 
-// A SweepRequest is the body of a request for a sweep. Its zero value asks for all rules.
-type SweepRequest struct {
-	Rules  []RuleName `json:"rules,omitempty" nullable:"false" doc:"The rules to sweep; all where none is named"`
-	DryRun bool       `json:"dryRun,omitempty" default:"false" doc:"Look and count, change nothing"`
-	_      struct{}   `additionalProperties:"false"`
-}
-
-// The body is read here and not by huma, whose reader takes DRYRUN for dryRun and the last of two rules for the only one,
+// A body is read here and not by huma, whose reader takes DRYRUN for dryRun and the last of two rules for the only one,
 // does not say where the JSON goes wrong, and sends all of a megabyte back with each complaint about it.
 
-// readSweepRequest reads the body of r, or says what is wrong with it: of its values, everything at once. An empty body is
-// a zero request. Rules come out in the order of their table, each once, so that equal requests are the same request.
-func (s *Server) readSweepRequest(r *http.Request) (rules []lifecycle.RuleName, dryRun bool, p *Problem) {
+// readBody reads the body of r, which is well-formed JSON, or says what is wrong with it. An empty one is nil.
+func (s *Server) readBody(r *http.Request) (json.RawMessage, *Problem) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, false, s.unreadable(err)
+		return nil, s.unreadable(err)
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, false, nil
+		return nil, nil
 	}
 	if p := sentAsJSON(r); p != nil {
-		return nil, false, p
+		return nil, p
 	}
 	var checked json.RawMessage
 	if err := json.Unmarshal(body, &checked); err != nil {
-		return nil, false, notJSON(body, err)
+		return nil, notJSON(body, err)
 	}
-	var in sweepBody
-	in.read(body)
-	if len(in.bad) > 0 {
-		return nil, false, refused(in.kind, in.bad)
-	}
-	for _, name := range lifecycle.RuleNames() {
-		if slices.Contains(in.rules, name) {
-			rules = append(rules, name)
-		}
-	}
-	return rules, in.dryRun, nil
+	return bytes.TrimSpace(body), nil
+}
+
+// bodyProblems are the problems that an operation with a body may answer with.
+var bodyProblems = []kind{badJSON, unreadableBody, bodyTimeout, wrongContentType, badValue, unknownField}
+
+// describeBody says in the description of the API what the body of an operation is.
+func (s *Server) describeBody(of *huma.Operation, schema *huma.Schema, required bool) {
+	of.RequestBody = &huma.RequestBody{Required: required, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
 }
 
 // unreadable says why a body did not arrive.
@@ -101,16 +90,13 @@ func notJSON(body []byte, err error) *Problem {
 	return refused(badJSON, []BadValue{{Location: "body", Detail: where + shorten(err.Error())}})
 }
 
-// A sweepBody is what was found in a body, the bad values included.
-type sweepBody struct {
-	rules  []lifecycle.RuleName
-	dryRun bool
-
-	kind kind // of the bad values, if all are of one, else badValue
+// badValues are the values of a request that will not do, all of them.
+type badValues struct {
+	kind kind // of the values, if all are of one, else badValue
 	bad  []BadValue
 }
 
-func (b *sweepBody) refuse(k kind, location string, value json.RawMessage, detail string) {
+func (b *badValues) refuse(k kind, location string, value json.RawMessage, detail string) {
 	if len(b.bad) == 0 {
 		b.kind = k
 	} else if b.kind != k {
@@ -119,73 +105,110 @@ func (b *sweepBody) refuse(k kind, location string, value json.RawMessage, detai
 	b.bad = append(b.bad, BadValue{location, shortenJSON(value), detail})
 }
 
-// read goes through the members of body, which is well-formed JSON.
-func (b *sweepBody) read(body []byte) {
-	dec := json.NewDecoder(bytes.NewReader(body))
+// enough says that more need not be looked for.
+func (b *badValues) enough() bool { return len(b.bad) > mostBadValues }
+
+// problem tells them; nil where there is none.
+func (b *badValues) problem() *Problem {
+	if len(b.bad) == 0 {
+		return nil
+	}
+	return refused(b.kind, b.bad)
+}
+
+// A member is a part of an object, and what reads its value.
+type member struct {
+	name string
+	read func(location string, value json.RawMessage)
+}
+
+// object goes through the members of text, which is well-formed JSON. Where it is no object, instead says what to write.
+func (b *badValues) object(location string, text json.RawMessage, instead string, known ...member) {
+	dec := json.NewDecoder(bytes.NewReader(text))
 	if start, _ := dec.Token(); start != json.Delim('{') {
-		b.refuse(badValue, "body", bytes.TrimSpace(body), `is not an object; write {"rules":["end-term"]}, or nothing for all rules`)
+		b.refuse(badValue, location, bytes.TrimSpace(text), "is not an object; "+instead)
 		return
 	}
 	seen := map[string]bool{}
-	for dec.More() && len(b.bad) <= mostBadValues {
+	for dec.More() && !b.enough() {
 		token, _ := dec.Token()
 		name, _ := token.(string)
 		var value json.RawMessage
 		_ = dec.Decode(&value)
-		location := "body." + shorten(name)
-		switch {
-		case seen[name]:
-			b.refuse(badValue, location, value, "is there twice")
-		case name == "rules":
-			b.readRules(value)
-		case name == "dryRun":
-			b.readDryRun(value)
-		default:
-			b.refuse(unknownField, location, value, "is unknown; there are rules and dryRun")
-		}
+		b.member(location+"."+shorten(name), name, value, seen[name], known)
 		seen[name] = true
 	}
 }
 
+func (b *badValues) member(location, name string, value json.RawMessage, again bool, known []member) {
+	if again {
+		b.refuse(badValue, location, value, "is there twice")
+		return
+	}
+	names := make([]string, len(known))
+	for i, m := range known {
+		if m.name == name {
+			m.read(location, value)
+			return
+		}
+		names[i] = m.name
+	}
+	last := len(names) - 1
+	list := names[last]
+	if last > 0 {
+		list = strings.Join(names[:last], ", ") + " and " + list
+	}
+	b.refuse(unknownField, location, value, "is unknown; there are "+list)
+}
+
 // A null is refused rather than taken for nothing: whoever computes one does not mean to sweep everything, and for real.
 
-func (b *sweepBody) readDryRun(value json.RawMessage) {
-	if err := json.Unmarshal(value, &b.dryRun); err != nil || isNull(value) {
-		b.refuse(badValue, "body.dryRun", value, "is not true or false; leave it out for false")
+// flag reads a truth value.
+func (b *badValues) flag(into *bool) func(string, json.RawMessage) {
+	return func(location string, value json.RawMessage) {
+		if err := json.Unmarshal(value, into); err != nil || isNull(value) {
+			b.refuse(badValue, location, value, "is not true or false; leave it out for false")
+		}
 	}
 }
 
-func (b *sweepBody) readRules(value json.RawMessage) {
-	var elements []json.RawMessage
-	if err := json.Unmarshal(value, &elements); err != nil || isNull(value) {
-		b.refuse(badValue, "body.rules", value, "is not a list of rules; leave it out for all of them")
-		return
-	}
-	for i, element := range elements {
-		if len(b.bad) > mostBadValues {
+// text reads a text, which fit may refuse.
+func (b *badValues) text(fit func(string) error) func(string, json.RawMessage) {
+	return func(location string, value json.RawMessage) {
+		var text string
+		if err := json.Unmarshal(value, &text); err != nil || isNull(value) {
+			b.refuse(badValue, location, value, "is not a string")
 			return
 		}
-		var name lifecycle.RuleName
-		location := fmt.Sprintf("body.rules[%d]", i)
-		switch err := json.Unmarshal(element, &name); {
-		case err != nil || isNull(element):
-			b.refuse(badValue, location, element, "is not a string; the rules are "+ruleList())
-		case !name.Known():
-			b.refuse(unknownRule, location, element, "is not a rule; the rules are "+ruleList())
-		default:
-			b.rules = append(b.rules, name)
+		if err := fit(text); err != nil {
+			b.refuse(badValue, location, value, err.Error())
+		}
+	}
+}
+
+// list reads a list, each element as one does. Where it is none, what says what it is to be a list of.
+func (b *badValues) list(what string, one func(string, json.RawMessage)) func(string, json.RawMessage) {
+	return func(location string, value json.RawMessage) {
+		var elements []json.RawMessage
+		if err := json.Unmarshal(value, &elements); err != nil || isNull(value) {
+			b.refuse(badValue, location, value, "is not a list of "+what)
+			return
+		}
+		for i, element := range elements {
+			if b.enough() {
+				return
+			}
+			one(fmt.Sprintf("%s[%d]", location, i), element)
 		}
 	}
 }
 
 func isNull(value json.RawMessage) bool { return string(bytes.TrimSpace(value)) == "null" }
 
-func ruleList() string {
-	var names []string
-	for _, n := range lifecycle.RuleNames() {
-		names = append(names, string(n))
-	}
-	return strings.Join(names, ", ")
+// quoted is s as JSON.
+func quoted(s string) json.RawMessage {
+	text, _ := json.Marshal(s) // a string always has one
+	return text
 }
 
 // shortenJSON is what is sent back of a bad value: itself, or the beginning of its text.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tenure-dev/tenure/lifecycle"
 )
 
 func TestEveryBadBodyGetsItsOwnAnswer(t *testing.T) {
@@ -91,6 +93,62 @@ func TestBodyThatIsNotSentAsJSONIsRefused(t *testing.T) {
 		require.Equal(t, 202, w.do("POST", "/v1/sweeps", `{}`, "Content-Type: "+sent).status, sent)
 	}
 	require.Equal(t, 202, w.do("POST", "/v1/sweeps", "", "Content-Type: application/x-www-form-urlencoded").status, "nothing is nothing in every form")
+}
+
+// FuzzNoticeActions holds the same of what is done to notices, where what is taken must never mean more than it says.
+func FuzzNoticeActions(f *testing.F) {
+	for _, seed := range []string{"{}", `{"action":"retry","ids":["1-7-1"],"reason":"x"}`, `{"action":"release","filter":{"status":["dead"],"tenantId":""},"reason":"x"}`,
+		`{"action":"suppress","filter":{"dueBefore":"2026-03-01T00:00:00Z","kind":["digest"]},"reason":"x","dryRun":true}`, `{"ids":[[]],"filter":{"mail":{}}}`} {
+		f.Add([]byte(seed))
+	}
+	w := newWorld(f)
+	schemas := w.server.api.OpenAPI().Components.Schemas
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w.fake.letters, w.fake.orders, w.fake.queries = []lifecycle.Letter{letter(1)}, nil, nil
+		got := w.sendBody(t, "POST", "/v1/notices/actions", body)
+		if got.status != 200 {
+			require.Empty(t, w.fake.orders)
+			return
+		}
+		for _, q := range w.fake.queries {
+			require.True(t, q.Narrow())
+		}
+		var taken any
+		require.NoError(t, json.Unmarshal(body, &taken))
+		require.Empty(t, disagreements(schemas, schemaOf[NoticeActions](w.server), huma.ModeWriteToServer, taken))
+	})
+}
+
+// FuzzContacts holds that over HTTP nobody becomes a contact who could not be written into a file and read from it again.
+func FuzzContacts(f *testing.F) {
+	for _, seed := range []string{ann(), "[" + ann() + "," + ann("ann", "bob") + "]", ann("Ann", `\u202e`), `{"tenantId":null}`, "[[]]", `[{}]`} {
+		f.Add([]byte(seed))
+	}
+	w := newWorld(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w.fake.contacts = nil
+		w.sendBody(t, "PUT", "/v1/contacts", body)
+		for _, c := range w.fake.contacts {
+			wire := c.Wire()
+			again, faults := wire.Contact()
+			require.Empty(t, faults)
+			require.Equal(t, c, again)
+		}
+	})
+}
+
+// sendBody sends a body without a connection. Whatever it is, the server must not break.
+func (w *world) sendBody(t *testing.T, method, path string, body []byte) reply {
+	r := httptest.NewRequest(method, path, strings.NewReader(string(body)))
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	answer := httptest.NewRecorder()
+	w.server.ServeHTTP(answer, r)
+	require.Less(t, answer.Code, 500)
+	if answer.Code >= 400 {
+		require.Equal(t, "application/problem+json", answer.Header().Get("Content-Type"))
+		require.Less(t, answer.Body.Len(), 8192)
+	}
+	return reply{t, answer.Code, answer.Header(), answer.Body.Bytes()}
 }
 
 // FuzzSweepBody holds that no body breaks the server, that whatever is refused is refused with a problem document, and that

@@ -9,7 +9,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,12 +61,12 @@ func own() []exchange {
 		w.fake.keys = map[string]lifecycle.Sweep{"used": {ID: 1, Rules: []lifecycle.RuleName{"end-term"}}}
 	}
 	const sweeps = "/v1/sweeps"
-	return []exchange{
+	all := []exchange{
 		{operation: "requestSweep", want: 202, method: "POST", path: sweeps, body: `{"rules":["end-term"],"dryRun":true}`},
 		{operation: "requestSweep", want: 202, method: "POST", path: sweeps, before: running, body: `{"rules":["end-term"]}`},
 		{operation: "requestSweep", want: 202, method: "POST", path: sweeps},
 		{operation: "requestSweep", want: 400, method: "POST", path: sweeps, body: "{"},
-		{operation: "requestSweep", want: 408, method: "POST", path: sweeps, before: func(w *world) { w.server.mux = slowBody(w.server) }},
+		{operation: "requestSweep", want: 408, method: "POST", path: sweeps, before: func(w *world) { w.server.mux = slowBody(w.server, "POST", "/v1/sweeps") }},
 		{operation: "requestSweep", want: 415, method: "POST", path: sweeps, body: "{}", headers: []string{"Content-Type: text/plain"}},
 		{operation: "requestSweep", want: 422, method: "POST", path: sweeps, body: `{"rules":["x"]}`},
 		{operation: "requestSweep", want: 422, method: "POST", path: sweeps, body: `{"x":1}`},
@@ -80,6 +82,22 @@ func own() []exchange {
 		{operation: "cancelSweep", want: 404, method: "POST", path: sweeps + "/1/cancel"},
 		{operation: "cancelSweep", want: 409, method: "POST", path: sweeps + "/1/cancel", before: finished},
 		{operation: "cancelSweep", want: 422, method: "POST", path: sweeps + "/x/cancel"},
+		{operation: "listContacts", want: 200, method: "GET", path: "/v1/contacts?limit=1", before: directory},
+		{operation: "listContacts", want: 422, method: "GET", path: "/v1/contacts?tenantId=x"},
+		{operation: "removeContacts", want: 200, method: "DELETE", path: "/v1/contacts?tenantId=" + contoso, before: directory},
+		{operation: "removeContacts", want: 422, method: "DELETE", path: "/v1/contacts"},
+		{operation: "listUnreached", want: 200, method: "GET", path: "/v1/contacts/unreached", before: directory},
+		{operation: "listUnreached", want: 422, method: "GET", path: "/v1/contacts/unreached?limit=0"},
+		{operation: "listNotices", want: 200, method: "GET", path: "/v1/notices?limit=1", before: outbox},
+		{operation: "listNotices", want: 422, method: "GET", path: "/v1/notices?status=x"},
+		{operation: "getNotice", want: 200, method: "GET", path: "/v1/notices/1-7-1", before: outbox},
+		{operation: "getNotice", want: 200, method: "GET", path: "/v1/notices/0-7-1", before: outbox},
+		{operation: "getNotice", want: 404, method: "GET", path: "/v1/notices/1-7-1"},
+		{operation: "getNotice", want: 422, method: "GET", path: "/v1/notices/x"},
+		{operation: "listChannels", want: 200, method: "GET", path: "/v1/channels", before: outbox},
+		{operation: "switchChannelOn", want: 404, method: "POST", path: "/v1/channels/crm/on", body: `{"reason":"x"}`},
+		{operation: "switchChannelOff", want: 404, method: "POST", path: "/v1/channels/crm/off", body: `{"reason":"x"}`},
+		{operation: "orderNotices", want: 200, method: "POST", path: "/v1/notices/actions", before: outbox, body: `{"action":"release","ids":["1-7-1"],"reason":"x"}`},
 		{operation: "getHealth", want: 200, method: "GET", path: "/healthz"},
 		{operation: "getReadiness", want: 200, method: "GET", path: "/readyz"},
 		{operation: "getReadiness", want: 503, method: "GET", path: "/readyz", before: func(w *world) {
@@ -88,6 +106,38 @@ func own() []exchange {
 		{operation: "getMetrics", want: 200, method: "GET", path: "/metrics"},
 		{operation: "getDescription", want: 200, method: "GET", path: "/openapi.yaml"},
 	}
+	for _, e := range []exchange{
+		{operation: "putContacts", method: "PUT", path: "/v1/contacts", before: directory, body: "[" + ann() + "," + ann("daily", "x") + "]"},
+		{operation: "orderNotices", method: "POST", path: "/v1/notices/actions", before: outbox, body: `{"action":"retry","filter":{"channel":"mail"},"reason":"x"}`},
+		{operation: "switchChannelOn", method: "POST", path: "/v1/channels/mail/on", body: `{"reason":"x"}`},
+		{operation: "switchChannelOff", method: "POST", path: "/v1/channels/mail/off", body: `{"reason":"x"}`},
+	} {
+		all = append(all, bodies(e)...)
+	}
+	return all
+}
+
+func directory(w *world) {
+	w.fake.unreached = []lifecycle.Unreached{{Audience: lifecycle.Audience{Role: lifecycle.AdminAgents}, Notices: 1, Latest: noon}}
+	w.fake.contacts = []lifecycle.Contact{{TenantID: partner, Role: lifecycle.AdminAgents, Mail: "ann@partner.example", Digest: lifecycle.WeeklyDigest},
+		{TenantID: partner, Role: lifecycle.AdminAgents, Mail: "bob@partner.example"}}
+}
+
+func outbox(w *world) {
+	digest := letter(0)
+	digest.Kind, digest.Items, digest.Relationship = lifecycle.KindDigest, []lifecycle.Letter{letter(7)}, lifecycle.Record{}
+	w.fake.letters = []lifecycle.Letter{letter(1), digest, letter(2)}
+	w.fake.states = []lifecycle.ChannelReport{{ChannelState: lifecycle.ChannelState{Name: "mail", Failures: 2, LastError: "refused", ReadyAt: noon, ChangedAt: noon}}}
+}
+
+// bodies are the exchanges of an operation that has a body, and takes that of e.
+func bodies(e exchange) []exchange {
+	with := func(want int, body string, headers ...string) exchange {
+		return exchange{operation: e.operation, want: want, method: e.method, path: e.path, body: body, headers: headers, before: e.before}
+	}
+	late := with(408, e.body)
+	late.before = func(w *world) { w.server.mux = slowBody(w.server, e.method, e.path) }
+	return []exchange{with(200, e.body), with(400, "{"), late, with(415, e.body, "Content-Type: text/plain"), with(422, `{"x":1}`)}
 }
 
 // common are the exchanges that the operation of e shares with others.
@@ -95,8 +145,7 @@ func common(e exchange, s *Server) []exchange {
 	of := func(want int, body string, before func(*world), headers ...string) exchange {
 		return exchange{operation: e.operation, want: want, method: e.method, path: e.path, body: body, before: before, headers: headers}
 	}
-	pattern, _, _ := strings.Cut(e.path, "?")
-	pattern = e.method + " " + strings.Replace(pattern, "/1", "/{id}", 1)
+	_, pattern := s.mux.Handler(httptest.NewRequest(e.method, e.path, nil))
 	all := []exchange{
 		of(413, "{}", func(w *world) { w.server.limits.body = 1 }),
 		of(431, "", nil, "X-Long: "+strings.Repeat("x", 20_000)),
@@ -125,11 +174,8 @@ func TestEveryAnswerIsAsTheOpenAPIFileSays(t *testing.T) {
 		t.Run(fmt.Sprintf("%d-%s-%d", i, e.operation, e.want), func(t *testing.T) { e.compare(t) })
 	}
 	for path, item := range s.api.OpenAPI().Paths {
-		require.Equal(t, huma.PathItem{Get: item.Get, Post: item.Post}, *item, "other methods need exchanges too")
-		for _, op := range []*huma.Operation{item.Get, item.Post} {
-			if op == nil {
-				continue
-			}
+		require.Equal(t, huma.PathItem{Get: item.Get, Post: item.Post, Put: item.Put, Delete: item.Delete}, *item, "other methods need exchanges too")
+		for _, op := range operations(item) {
 			for code := range op.Responses {
 				require.True(t, given[op.OperationID+code], "%s of %s is described and never given", code, path)
 			}
@@ -165,14 +211,18 @@ func (e exchange) compare(t *testing.T) {
 
 func operation(t *testing.T, s *Server, id string) *huma.Operation {
 	for _, item := range s.api.OpenAPI().Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Post} {
-			if op != nil && op.OperationID == id {
+		for _, op := range operations(item) {
+			if op.OperationID == id {
 				return op
 			}
 		}
 	}
 	require.Fail(t, "no operation "+id)
 	return nil
+}
+
+func operations(item *huma.PathItem) []*huma.Operation {
+	return slices.DeleteFunc([]*huma.Operation{item.Get, item.Post, item.Put, item.Delete}, func(op *huma.Operation) bool { return op == nil })
 }
 
 // disagreements are where a value is not as its schema says.
@@ -183,9 +233,10 @@ func disagreements(schemas huma.Registry, schema *huma.Schema, mode huma.Validat
 }
 
 // slowBody serves like s, but no body ever arrives.
-func slowBody(s *Server) *http.ServeMux {
+func slowBody(s *Server, method, path string) *http.ServeMux {
 	inner, mux := s.mux, http.NewServeMux()
-	mux.HandleFunc("POST /v1/sweeps", func(w http.ResponseWriter, r *http.Request) {
+	_, pattern := inner.Handler(httptest.NewRequest(method, path, nil))
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = io.NopCloser(iotest.ErrReader(os.ErrDeadlineExceeded))
 		inner.ServeHTTP(w, r)
 	})

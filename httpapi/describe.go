@@ -19,7 +19,7 @@ func (s *Server) describe() huma.Config {
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{Title: "tenure", Version: "1",
-				Description: "Ask for sweeps, watch them, stop them; health and metrics. Every error is an RFC 9457 problem document, and every answer has an " +
+				Description: "Ask for sweeps, watch them, stop them; keep the directory of contacts; look after notices and the channels on which they leave; health and metrics. Every error is an RFC 9457 problem document, and every answer has an " +
 					"X-Request-Id. Later versions may add fields to answers.\n\n" +
 					"While no token exists, only loopback addresses are served, and no token is needed."},
 			Components: &huma.Components{

@@ -33,8 +33,11 @@ type fake struct {
 	failures map[int64][]lifecycle.Failure
 	tokens   map[string]fakeToken
 	backlogs []lifecycle.Backlog
-	notices  map[lifecycle.NoticeStatus]int64
+	notices  map[string]map[lifecycle.NoticeStatus]int64
 	chunks   int64
+
+	fakeDirectory
+	fakeOutbox
 
 	broken   error                     // what every method about sweeps and metrics answers
 	lockedUp error                     // what every method about tokens answers
@@ -159,7 +162,7 @@ func (f *fake) Backlogs(ctx context.Context, _ time.Time) ([]lifecycle.Backlog, 
 	return f.backlogs, err
 }
 
-func (f *fake) NoticeCounts(ctx context.Context) (map[lifecycle.NoticeStatus]int64, error) {
+func (f *fake) NoticeCountsByChannel(ctx context.Context) (map[string]map[lifecycle.NoticeStatus]int64, error) {
 	leave, err := f.enter(ctx)
 	defer leave()
 	return f.notices, err
@@ -191,7 +194,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 // bareWorld has no token.
 func bareWorld(t testing.TB, change ...func(*Options)) *world {
 	f, log := &fake{}, &syncBuffer{}
-	o := Options{Store: f, Sweeper: f, Now: func() time.Time { return noon }, Logger: slog.New(slog.NewTextHandler(log, nil)), Version: "1.2.3"}
+	o := Options{Store: f, Sweeper: f, Policy: lifecycle.DefaultPolicy(), Channels: []string{"mail"}, Now: func() time.Time { return noon }, Logger: slog.New(slog.NewTextHandler(log, nil)), Version: "1.2.3"}
 	for _, c := range change {
 		c(&o)
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -67,19 +69,23 @@ func (s *Server) registerMetrics(version string) error {
 type storeCollector struct {
 	server *Server
 	failed atomic.Bool // the last time
+
+	counts    sparing[map[string]map[lifecycle.NoticeStatus]int64]
+	unreached sparing[int]
 }
 
 var (
 	dueRecords = prometheus.NewDesc("tenure_due_records", "Records whose next timer is due, by rule.", []string{"rule"}, nil)
 	overdue    = prometheus.NewDesc("tenure_oldest_overdue_seconds", "How long ago the oldest due timer fell due, by rule; 0 where none is due.", []string{"rule"}, nil)
 	openChunks = prometheus.NewDesc("tenure_open_chunks", "Chunks of running sweeps that are not done.", nil, nil)
-	notices    = prometheus.NewDesc("tenure_notices", "Notices, by status.", []string{"status"}, nil)
+	notices    = prometheus.NewDesc("tenure_notices", "Notices, by channel and status.", []string{"channel", "status"}, nil)
+	unreached  = prometheus.NewDesc("tenure_unreached_audiences", "Tenants and roles of which notices found nobody; counted up to 1,000.", nil, nil)
 	storeUp    = prometheus.NewDesc("tenure_store_up", "1 if the database answered for the metrics above, 0 if some are missing.", nil, nil)
 )
 
 // Describe satisfies [prometheus.Collector].
 func (c *storeCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dueRecords, overdue, openChunks, notices, storeUp} {
+	for _, d := range []*prometheus.Desc{dueRecords, overdue, openChunks, notices, unreached, storeUp} {
 		descs <- d
 	}
 }
@@ -89,7 +95,7 @@ func (c *storeCollector) Describe(descs chan<- *prometheus.Desc) {
 func (c *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.server.limits.scrape)
 	defer cancel()
-	err := errors.Join(c.collectBacklogs(ctx, metrics), c.collectNotices(ctx, metrics), c.collectChunks(ctx, metrics))
+	err := errors.Join(c.collectBacklogs(ctx, metrics), c.collectNotices(ctx, metrics), c.collectUnreached(ctx, metrics), c.collectChunks(ctx, metrics))
 	up := 1.0
 	if err != nil {
 		up = 0
@@ -130,13 +136,33 @@ func (c *storeCollector) collectBacklogs(ctx context.Context, metrics chan<- pro
 }
 
 func (c *storeCollector) collectNotices(ctx context.Context, metrics chan<- prometheus.Metric) error {
-	counts, err := c.server.store.NoticeCounts(ctx)
+	counts, err := c.counts.get(func() (map[string]map[lifecycle.NoticeStatus]int64, error) {
+		return c.server.store.NoticeCountsByChannel(ctx)
+	})
 	if err != nil {
 		return fmt.Errorf("counting the notices: %w", err)
 	}
-	for _, status := range lifecycle.NoticeStatuses {
-		metrics <- prometheus.MustNewConstMetric(notices, prometheus.GaugeValue, float64(counts[status]), string(status))
+	channels := slices.AppendSeq(slices.Clone(c.server.channels), maps.Keys(counts)) // one that is quiet has its zeros, too
+	slices.Sort(channels)
+	for _, channel := range slices.Compact(channels) {
+		for _, status := range lifecycle.NoticeStatuses {
+			metrics <- prometheus.MustNewConstMetric(notices, prometheus.GaugeValue, float64(counts[channel][status]), channel, string(status))
+		}
 	}
+	return nil
+}
+
+const mostUnreached = 1000 // that are counted
+
+func (c *storeCollector) collectUnreached(ctx context.Context, metrics chan<- prometheus.Metric) error {
+	found, err := c.unreached.get(func() (int, error) {
+		audiences, err := c.server.store.Unreached(ctx, mostUnreached)
+		return len(audiences), err
+	})
+	if err != nil {
+		return fmt.Errorf("counting whom nobody reaches: %w", err)
+	}
+	metrics <- prometheus.MustNewConstMetric(unreached, prometheus.GaugeValue, float64(found))
 	return nil
 }
 

@@ -16,7 +16,8 @@ import (
 func TestMetricsTellWhatTheDatabaseHolds(t *testing.T) {
 	w := newWorld(t)
 	w.fake.chunks = 4
-	w.fake.notices = map[lifecycle.NoticeStatus]int64{lifecycle.NoticeSent: 12, lifecycle.NoticeDead: 1}
+	w.fake.notices = map[string]map[lifecycle.NoticeStatus]int64{"crm": {lifecycle.NoticeSent: 12, lifecycle.NoticeDead: 1}}
+	w.fake.unreached = []lifecycle.Unreached{{Notices: 7}, {Notices: 1}}
 	w.fake.backlogs = []lifecycle.Backlog{{Rule: "end-term", Due: 31, Oldest: noon.Add(-90 * time.Second)}, {Rule: "auto-extend", Due: 1, Oldest: noon.Add(time.Hour)}}
 	r := w.do("GET", "/metrics?collect[]=all", "")
 	require.Equal(t, 200, r.status)
@@ -25,7 +26,8 @@ func TestMetricsTellWhatTheDatabaseHolds(t *testing.T) {
 		`tenure_due_records{rule="end-term"} 31`, `tenure_due_records{rule="warn-expiry"} 0`,
 		`tenure_oldest_overdue_seconds{rule="end-term"} 90`, `tenure_oldest_overdue_seconds{rule="warn-expiry"} 0`,
 		`tenure_oldest_overdue_seconds{rule="auto-extend"} 0`,
-		`tenure_open_chunks 4`, `tenure_notices{status="sent"} 12`, `tenure_notices{status="dead"} 1`, `tenure_notices{status="queued"} 0`, `tenure_store_up 1`,
+		`tenure_open_chunks 4`, `tenure_notices{channel="crm",status="sent"} 12`, `tenure_notices{channel="crm",status="dead"} 1`, `tenure_notices{channel="crm",status="queued"} 0`,
+		`tenure_notices{channel="mail",status="sent"} 0`, `tenure_unreached_audiences 2`, `tenure_store_up 1`,
 	} {
 		require.Contains(t, string(r.body), "\n"+line+"\n")
 	}
@@ -98,7 +100,7 @@ func TestMetricsOfOthersAreShownToo(t *testing.T) {
 	registry.MustRegister(other)
 	require.Contains(t, string(w.do("GET", "/metrics", "").body), "\ntenure_sweeps_total 0\n")
 
-	_, err := New(Options{Store: w.fake, Sweeper: w.fake, Now: w.server.now, Registry: registry})
+	_, err := New(Options{Store: w.fake, Sweeper: w.fake, Policy: w.server.policy, Now: w.server.now, Registry: registry})
 	require.ErrorContains(t, err, "registering the metrics")
 }
 
@@ -126,5 +128,5 @@ func TestMetricsOfOneThatIsBrokenDoNotHideTheRest(t *testing.T) {
 
 func TestServerNeedsItsParts(t *testing.T) {
 	_, err := New(Options{})
-	require.EqualError(t, err, "httpapi needs a Store, a Sweeper and a clock")
+	require.EqualError(t, err, "httpapi needs a Store, a Sweeper, a Policy and a clock")
 }

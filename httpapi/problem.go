@@ -56,6 +56,8 @@ var (
 	crossSite        = kind{"cross-site", 403, "Requests of other web pages are refused"}
 	unknownPath      = kind{"unknown-path", 404, "There is nothing here"}
 	unknownSweep     = kind{"unknown-sweep", 404, "There is no such sweep"}
+	unknownNotice    = kind{"unknown-notice", 404, "There is no such notice"}
+	unknownChannel   = kind{"unknown-channel", 404, "There is no such channel"}
 	wrongMethod      = kind{"wrong-method", 405, "The method is not allowed here"}
 	bodyTimeout      = kind{"body-timeout", 408, "The body took too long"}
 	notRunning       = kind{"not-running", 409, "The sweep is over"}
@@ -73,7 +75,7 @@ var (
 
 // kinds lists them all.
 var kinds = []kind{badJSON, unreadableBody, tokenMissing, tokenUnknown, scopeMissing, localOnly, crossSite, unknownPath,
-	unknownSweep, wrongMethod, bodyTimeout, notRunning, bodyTooLarge, wrongContentType, badValue, unknownField, unknownRule,
+	unknownSweep, unknownNotice, unknownChannel, wrongMethod, bodyTimeout, notRunning, bodyTooLarge, wrongContentType, badValue, unknownField, unknownRule,
 	keyReused, headersTooLarge, internal, timedOut, notReady}
 
 const (
@@ -125,7 +127,7 @@ func problemOf(err error) problemDocument {
 	case errors.Is(err, context.Canceled):
 		return timedOut.problem("The caller hung up.") // so nobody reads this, and there is nothing to log
 	case errors.Is(err, context.DeadlineExceeded):
-		p = timedOut.problem("The database did not answer in time. A request for a sweep may be repeated safely with the same Idempotency-Key.")
+		p = timedOut.problem("The database did not answer in time. Ask again; a request for a sweep may be repeated safely with the same Idempotency-Key.")
 		p.header("Retry-After", "5")
 	default:
 		p = internal.problem("%s", internalDetail)

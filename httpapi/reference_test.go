@@ -24,7 +24,7 @@ func TestExamplesOfTheReferenceAreTrue(t *testing.T) {
 	require.NoError(t, err)
 	w := exampleWorld(t)
 	examples := regexp.MustCompile("(?s)```console\n\\$ (.*?)```").FindAllStringSubmatch(string(reference), -1)
-	require.Len(t, examples, 9)
+	require.Len(t, examples, 19)
 	require.Equal(t, len(examples), strings.Count(string(reference), "curl ")-strings.Count(string(reference), "`curl "), "an example is not in a console block")
 	for _, e := range examples {
 		command, shown, _ := strings.Cut(strings.ReplaceAll(e[1], "\\\n", " "), "\n")
@@ -47,9 +47,39 @@ func exampleWorld(t *testing.T) *world {
 	w.fake.failures = map[int64][]lifecycle.Failure{41: {{Sweep: 41, RelationshipID: "0d9ab5ca-7f33-4f5c-a4d1-0c4d3c2f0b11-1b2c3d4e-0000-4000-8000-000000000001",
 		Reason: "the record cannot be read: duration is missing", At: opened.Add(3 * time.Second)}}}
 	w.fake.chunks = 4
-	w.fake.notices = map[lifecycle.NoticeStatus]int64{lifecycle.NoticeDead: 1}
+	w.fake.notices = map[string]map[lifecycle.NoticeStatus]int64{"mail": {lifecycle.NoticeDead: 1}}
+	w.exampleNotices()
 	w.fake.backlogs = []lifecycle.Backlog{{Rule: "end-term", Due: 31, Oldest: noon.Add(-90 * time.Second)}}
 	return w
+}
+
+// exampleNotices are the directory and the outbox that the reference shows.
+func (w *world) exampleNotices() {
+	const relationship = "0d9ab5ca-7f33-4f5c-a4d1-0c4d3c2f0b11-1b2c3d4e-0000-4000-8000-00000000000"
+	at := func(hour, minute, second int) time.Time {
+		return time.Date(2026, 3, 2, hour, minute, second, 0, time.UTC)
+	}
+	agents := lifecycle.Contact{TenantID: partner, Role: lifecycle.AdminAgents, Mail: "agents@partner.example", DisplayName: "Admin agents", Language: "en",
+		TimeZone: "Europe/Berlin", Digest: lifecycle.DailyDigest}
+	desk := lifecycle.Contact{TenantID: contoso, Role: lifecycle.GlobalAdministrators, Mail: "it@contoso.example", DisplayName: "IT desk", Language: "ja", TimeZone: "Asia/Tokyo"}
+	w.fake.contacts, w.fake.offered = []lifecycle.Contact{agents}, 3
+	w.fake.unreached = []lifecycle.Unreached{{Audience: lifecycle.Audience{TenantID: contoso, Role: lifecycle.GlobalAdministrators}, Notices: 3, Latest: at(9, 0, 0)}}
+
+	ended, yesterday := at(12, 0, 0).Add(-24*time.Hour), at(12, 0, 3).Add(-24*time.Hour)
+	item := lifecycle.Letter{NoticeID: lifecycle.NoticeID{Key: 1043, Version: 5, Ordinal: 1}, Kind: lifecycle.KindTermEnded, Channel: "mail", Recipient: agents,
+		End: ended, Due: ended, Recorded: yesterday, Status: lifecycle.NoticeDigested, SettledAt: at(7, 0, 1), Digest: lifecycle.NoticeID{Version: 17, Ordinal: 1},
+		Relationship: lifecycle.Record{ID: relationship + "2"}}
+	digest := lifecycle.Letter{NoticeID: item.Digest, Kind: lifecycle.KindDigest, Channel: "mail", Recipient: agents, Due: at(7, 0, 0), Recorded: at(7, 0, 1),
+		Status: lifecycle.NoticeSent, Attempts: 1, SentAt: at(7, 0, 2), SettledAt: at(7, 0, 2), MessageID: "<0-17-1@tenure.example>",
+		Message: []byte("From: tenure <tenure@tenure.example>\r\n"), Items: []lifecycle.Letter{item}}
+	dead := lifecycle.Letter{NoticeID: lifecycle.NoticeID{Key: 1042, Version: 7, Ordinal: 1}, Kind: lifecycle.KindWarnExpiry, Stage: lifecycle.Days(7), Channel: "mail",
+		Recipient: desk, End: at(12, 0, 0).Add(7 * 24 * time.Hour), Due: at(12, 0, 0), Recorded: at(12, 0, 4), Status: lifecycle.NoticeDead, Attempts: 1,
+		LastError: "it answered to RCPT: 550 5.1.1 <the address>: no such user", SettledAt: at(12, 0, 9), Relationship: lifecycle.Record{ID: relationship + "1"}}
+	another := dead
+	another.Key = 1044
+	w.fake.letters = []lifecycle.Letter{digest, dead, item, another}
+	w.fake.states = []lifecycle.ChannelReport{{ChannelState: lifecycle.ChannelState{Name: "crm", Off: true, Failures: 1, LastError: "410 Gone", ChangedAt: at(11, 30, 0)},
+		Statuses: map[lifecycle.NoticeStatus]int64{lifecycle.NoticeQueued: 12}}}
 }
 
 // words are those of a shell command: bare, in single quotes, or in double quotes with $TENURE_TOKEN.
@@ -74,7 +104,10 @@ func (w *world) tryExample(t *testing.T, command, shown string) {
 			name, value, _ := strings.Cut(arg(), ": ")
 			r.Header.Set(name, value)
 		case "-d":
-			r.Method, body = "POST", arg()
+			body = arg()
+			if r.Method == http.MethodGet {
+				r.Method = http.MethodPost
+			}
 			require.NotEmpty(t, r.Header.Get("Content-Type"), "curl would send a form")
 		default:
 			i--

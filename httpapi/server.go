@@ -29,8 +29,12 @@ type Sweeper interface {
 	CancelSweep(ctx context.Context, id int64) error
 }
 
-// A Store is what httpapi reads of a database. It may be called from many goroutines.
+// A Store is what httpapi reads of a database, and the little that it writes. It may be called from many goroutines.
 type Store interface {
+	DirectoryStore
+	NoticeStore
+	ChannelStore
+
 	// Sweep reads a sweep with its totals; [lifecycle.ErrNotFound].
 	Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error)
 
@@ -49,8 +53,8 @@ type Store interface {
 	// Backlogs says how far the sweeps are behind, per rule. A rule with nothing due may be missing.
 	Backlogs(ctx context.Context, now time.Time) ([]lifecycle.Backlog, error)
 
-	// NoticeCounts counts the notices. A status without any may be missing.
-	NoticeCounts(ctx context.Context) (map[lifecycle.NoticeStatus]int64, error)
+	// NoticeCountsByChannel counts the notices. A channel or a status without any may be missing.
+	NoticeCountsByChannel(ctx context.Context) (map[string]map[lifecycle.NoticeStatus]int64, error)
 
 	// OpenChunks counts the chunks of running sweeps that are not done.
 	OpenChunks(ctx context.Context) (int64, error)
@@ -61,6 +65,9 @@ type Options struct {
 	Store   Store
 	Sweeper Sweeper
 	Checks  []Check // what must answer for /readyz to say so
+	Policy  *lifecycle.Policy
+
+	Channels []string // the names of those that the deployment has; others are known once something was sent on them
 
 	Now      func() time.Time     // the deployment's clock, against which records are overdue
 	Logger   *slog.Logger         // nil: nothing is logged
@@ -90,11 +97,13 @@ var defaultLimits = limits{
 
 // A Server answers HTTP requests. It is made by [New].
 type Server struct {
-	store   Store
-	sweeper Sweeper
-	now     func() time.Time
-	log     *slog.Logger
-	limits  limits
+	store    Store
+	sweeper  Sweeper
+	policy   *lifecycle.Policy
+	channels []string
+	now      func() time.Time
+	log      *slog.Logger
+	limits   limits
 
 	mux         *http.ServeMux
 	api         huma.API
@@ -109,8 +118,8 @@ type Server struct {
 
 // New makes a server and registers its metrics.
 func New(o Options) (*Server, error) {
-	if o.Store == nil || o.Sweeper == nil || o.Now == nil {
-		return nil, errors.New("httpapi needs a Store, a Sweeper and a clock")
+	if o.Store == nil || o.Sweeper == nil || o.Policy == nil || o.Now == nil {
+		return nil, errors.New("httpapi needs a Store, a Sweeper, a Policy and a clock")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -119,7 +128,7 @@ func New(o Options) (*Server, error) {
 		o.Registry = prometheus.NewRegistry()
 	}
 	s := &Server{
-		store: o.Store, sweeper: o.Sweeper, now: o.Now, log: o.Logger, limits: defaultLimits, registry: o.Registry,
+		store: o.Store, sweeper: o.Sweeper, policy: o.Policy, channels: o.Channels, now: o.Now, log: o.Logger, limits: defaultLimits, registry: o.Registry,
 		mux: http.NewServeMux(), needs: map[string]Scope{}, crossOrigin: http.NewCrossOriginProtection(),
 		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(),
 	}
@@ -128,6 +137,9 @@ func New(o Options) (*Server, error) {
 	}
 	s.api = humago.New(s.mux, s.describe())
 	s.addSweeps()
+	s.addContacts()
+	s.addNotices()
+	s.addChannels()
 	s.addHealth()
 	s.addMetrics()
 	return s, s.addDescription()
@@ -220,7 +232,7 @@ func (s *Server) recovered(a *answer, cause any) (abort bool) {
 
 // logChange leaves a line about who has changed something, or tried to.
 func (s *Server) logChange(a *answer, r *http.Request) {
-	if a.route == "" || r.Method != http.MethodPost {
+	if a.route == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return
 	}
 	s.log.Info("request", "route", a.route, "path", r.URL.Path, "by", a.caller, "status", a.status(),
@@ -233,6 +245,8 @@ type answer struct {
 	code   int    // 0: nothing is written yet
 	route  string // the pattern; empty: none matched
 	caller string // the token's name, or [localCaller]; empty: nobody was asked
+
+	manages bool // the caller may do everything
 }
 
 // WriteHeader remembers the code.

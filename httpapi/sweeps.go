@@ -119,11 +119,9 @@ func (s *Server) addSweeps() {
 		Summary: "Ask for a sweep",
 		Description: "Opens a sweep of what is due now, or joins a running one that does the same. An empty body asks for all rules. " +
 			"With an Idempotency-Key the request may be repeated safely.",
-		Responses: s.answers(badJSON, unreadableBody, bodyTimeout, wrongContentType, badValue, unknownField, unknownRule, keyReused),
+		Responses: s.answers(append(bodyProblems, unknownRule, keyReused)...),
 	}, s.requestSweep)
-	s.api.OpenAPI().Paths[sweepsPath].Post.RequestBody = &huma.RequestBody{
-		Content: map[string]*huma.MediaType{"application/json": {Schema: schemaOf[SweepRequest](s)}},
-	}
+	s.describeBody(s.api.OpenAPI().Paths[sweepsPath].Post, schemaOf[SweepRequest](s), false)
 	register(s, ScopeRead, huma.Operation{
 		OperationID: "listSweeps", Method: http.MethodGet, Path: sweepsPath, Tags: []string{sweepTag},
 		Summary:   "List the sweeps, the latest first",

@@ -117,6 +117,7 @@ func due(t lifecycle.Timer, now time.Time) bool { return !t.At.IsZero() && !t.At
 func (s *Sweeper) foreseen(ctx context.Context, decided []lifecycle.Decided) (lifecycle.Tally, error) {
 	var tally lifecycle.Tally
 	var audiences []lifecycle.Audience // of the notices to be sent
+	var endpoints int64
 	for i := range decided {
 		d := &decided[i]
 		if d.Empty() {
@@ -126,15 +127,30 @@ func (s *Sweeper) foreseen(ctx context.Context, decided []lifecycle.Decided) (li
 		tally.Lateness = max(tally.Lateness, d.Lateness())
 		for _, n := range d.Notices {
 			if n.Status == lifecycle.NoticeQueued {
-				audiences = append(audiences, n.To...)
+				audiences, endpoints = addressed(n.To, audiences, endpoints)
 			}
 		}
 	}
 	people, err := s.Store.Recipients(ctx, audiences)
+	tally.Notices += endpoints
 	for _, a := range audiences {
 		tally.Notices += people[a]
 	}
 	return tally, err
+}
+
+// addressed adds those who are told: the audiences of people, and how many endpoints.
+func addressed(to []lifecycle.Addressee, audiences []lifecycle.Audience, endpoints int64) ([]lifecycle.Audience, int64) {
+	for _, a := range to {
+		switch {
+		case a.Muted:
+		case a.Endpoint:
+			endpoints++
+		default:
+			audiences = append(audiences, a.Audience)
+		}
+	}
+	return audiences, endpoints
 }
 
 // write writes the decisions and closes the chunk. Where the database refuses the page as a whole, it is halved until the

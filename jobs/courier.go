@@ -5,164 +5,128 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"slices"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
 const (
-	// lettersPerClaim is how many notices one courier holds at a time.
-	lettersPerClaim = 100
+	// grace is how long letters that are on their way when the process is told to stop may take to arrive. What became of them
+	// is written within noteGrace, which ends before shutdownTimeout does.
+	grace, noteGrace = 18 * time.Second, 23 * time.Second
 
-	// lettersAtOnce is how many of them it hands over side by side: disks and mail servers answer many as fast as one.
-	lettersAtOnce = 8
+	// recipientsPerFold is for how many recipients digests are made in one transaction.
+	recipientsPerFold = 100
 
-	// letterLease is how long the letters of a dead courier wait before another one sends them. A living one prolongs it.
-	letterLease = 6 * time.Second
-
-	// A letter that failed is tried again after a wait that doubles from the first to the longest of these, some three days in
-	// all; then it is dead.
-	firstResend, longestResend = 10 * time.Second, 4 * time.Hour
-	mostAttempts               = 28
+	// lettersPerErasure is of how many letters the recipients are erased in one transaction.
+	lettersPerErasure = 1000
 )
 
-// A Courier sends what the outbox holds.
+// A Courier sends what the outbox holds: on each channel by itself, so that a slow one holds no other up.
 //
-// Each letter arrives at least once: its message and Message-ID are stored before the first attempt, so where a courier dies
-// between sending and noting it, the next one sends the very same message again.
+// Each letter arrives at least once, with one Message-ID. Its message is stored before the first attempt, and each attempt is
+// noted when it begins and when it has ended. Where a courier dies in between nobody knows how the attempt ended: it shows as
+// unknown, and the next courier sends the very same message again.
+//
+// Nothing is tried again from memory. What failed waits in the outbox, and whoever comes by when its time has come takes it up.
 type Courier struct {
 	Store    OutboxStore
-	Notifier Notifier
-	Now      func() time.Time // the deployment's clock: when a letter was sent
-	Wall     func() time.Time // the machine's clock: leases, and waits between attempts
+	Notifier Notifier          // nil in a process that does not send; there digests are made and nothing else
+	Policy   *lifecycle.Policy // nil: no daily limit, and nothing is erased
+	Now      func() time.Time  // the deployment's clock: when a letter was sent, and what is outdated by then
+	Wall     func() time.Time  // the machine's clock: leases, and waits between attempts
 	Log      *slog.Logger
 	Metrics  *Metrics // may be nil
 }
 
-// Deliver sends until nothing waits, or ctx ends. What could not be sent waits to be tried again, and is no error.
+// Deliver sends until nothing waits on any channel, or ctx ends. What could not be sent waits to be tried again, and is no
+// error. When ctx ends nothing more is begun; what is on its way may still take some seconds.
 func (c *Courier) Deliver(ctx context.Context) error {
 	for {
-		rest, err := c.DeliverFor(ctx, time.Hour)
-		if err != nil || !rest {
+		if err := c.deliver(ctx); err != nil || c.Policy == nil || c.Policy.Notices.MostPerDay == 0 {
+			return err
+		}
+		// What is beyond somebody's daily limit and cannot wait is due in a digest by now.
+		if made, err := c.Store.FoldLetters(ctx, c.Now(), recipientsPerFold); err != nil || made == 0 {
 			return err
 		}
 	}
 }
 
-// DeliverFor sends until nothing waits, and after some time takes nothing more up: rest says whether something may be left.
-func (c *Courier) DeliverFor(ctx context.Context, period time.Duration) (rest bool, err error) {
-	for stop := c.Wall().Add(period); c.Wall().Before(stop); {
-		if err := ctx.Err(); err != nil {
-			return true, err
-		}
-		wall := c.Wall()
-		letters, err := c.Store.ClaimLetters(ctx, wall, wall.Add(letterLease), lettersPerClaim)
-		if err != nil {
-			return true, fmt.Errorf("claiming notices: %w", err)
-		}
-		if len(letters) == 0 {
-			return false, nil
-		}
-		if err := c.holding(ctx, letters); err != nil {
-			return true, err
-		}
+func (c *Courier) deliver(ctx context.Context) error {
+	crew := newCrew()
+	works := []func(context.Context) (bool, error){func(ctx context.Context) (bool, error) { return c.fold(ctx, crew) }}
+	for channel, atOnce := range c.channels() {
+		works = append(works, newLane(c, channel, atOnce).drive)
 	}
-	return true, nil
+	errs := make([]error, len(works))
+	crew.hire(len(works))
+	var working sync.WaitGroup
+	for i, work := range works {
+		working.Go(func() { errs[i] = crew.work(ctx, work) })
+	}
+	working.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
 }
 
-// holding delivers claimed letters while it prolongs their lease.
-func (c *Courier) holding(ctx context.Context, letters []lifecycle.Letter) error {
-	ids := make([]lifecycle.NoticeID, len(letters))
-	for i := range letters {
-		ids[i] = letters[i].NoticeID
+func (c *Courier) channels() map[string]int {
+	if c.Notifier == nil {
+		return nil
 	}
-	return holding(ctx, letterLease, func(ctx context.Context) (bool, error) {
-		return true, c.Store.KeepLetters(ctx, ids, c.Wall().Add(letterLease))
-	}, func(ctx context.Context) error { return c.deliver(ctx, letters) })
+	return c.Notifier.Channels()
 }
 
-// deliver sends claimed letters: first the messages are stored, then each is handed over, then what became of them is noted.
-func (c *Courier) deliver(ctx context.Context, letters []lifecycle.Letter) error {
-	var ready []lifecycle.Letter
-	var settled []lifecycle.Settled
-	for _, l := range letters {
-		outcome, fit := c.prepare(&l)
-		if fit {
-			ready = append(ready, l)
-		} else {
-			settled = append(settled, outcome)
-		}
-	}
-	if err := c.Store.KeepMessages(ctx, ready); err != nil {
-		return fmt.Errorf("storing messages: %w", err)
-	}
-	settled = append(settled, c.send(ctx, ready)...)
-	// What was handed over must be noted, even when the process is being stopped.
-	if err := c.Store.SettleLetters(context.WithoutCancel(ctx), settled); err != nil {
-		return fmt.Errorf("noting what was sent: %w", err)
-	}
-	c.Metrics.settled(settled)
-	return nil
-}
-
-// send hands letters over, some at a time, and says what became of each. What is not handed over when ctx ends goes out when
-// its lease is over.
-func (c *Courier) send(ctx context.Context, letters []lifecycle.Letter) []lifecycle.Settled {
-	outcomes := make([]lifecycle.Settled, len(letters))
-	var sending errgroup.Group
-	sending.SetLimit(lettersAtOnce)
-	for i, l := range letters {
-		sending.Go(func() error {
-			if ctx.Err() == nil {
-				outcomes[i] = c.outcome(l, c.Notifier.Send(ctx, l))
-			}
-			return nil
-		})
-	}
-	_ = sending.Wait() // what went wrong is in the outcomes
-	return slices.DeleteFunc(outcomes, func(s lifecycle.Settled) bool { return s.Status == "" })
-}
-
-// prepare looks at the record again and renders the message, unless that was done before. fit is false where the letter is
-// not to be sent, and outcome says why.
-func (c *Courier) prepare(l *lifecycle.Letter) (outcome lifecycle.Settled, fit bool) {
-	if status, reason := l.Relationship.Outdated(l.Kind, l.End, l.Due); status != "" {
-		return lifecycle.Settled{NoticeID: l.NoticeID, Attempt: l.Attempts, Status: status, Reason: reason}, false
-	}
-	if l.MessageID != "" {
-		return outcome, true
-	}
-	id, message, err := c.Notifier.Render(*l)
+// fold makes digests of what waits for one by now, and has them sent.
+func (c *Courier) fold(ctx context.Context, crew *crew) (more bool, err error) {
+	made, err := c.Store.FoldLetters(ctx, c.Now(), recipientsPerFold)
 	if err != nil {
-		return c.outcome(*l, fmt.Errorf("writing the message: %w", err)), false
+		return false, fmt.Errorf("making digests: %w", err)
 	}
-	l.MessageID, l.Message = id, message
-	return outcome, true
+	c.Metrics.folded(made)
+	if made > 0 {
+		crew.rouse()
+	}
+	return made > 0, nil
 }
 
-// outcome is what becomes of a letter after an attempt that ended with err.
-func (c *Courier) outcome(l lifecycle.Letter, err error) lifecycle.Settled {
-	s := lifecycle.Settled{NoticeID: l.NoticeID, Attempt: l.Attempts}
-	switch {
-	case err == nil:
-		s.Status, s.SentAt = lifecycle.NoticeSent, c.Now()
-	case errors.Is(err, lifecycle.ErrPermanent) || l.Attempts >= mostAttempts:
-		s.Status, s.LastError = lifecycle.NoticeDead, err.Error()
-		c.Log.Error("a notice is given up", "notice", l.NoticeID, "attempts", l.Attempts, "error", err)
-	default:
-		s.Status, s.LastError, s.NextAttempt = lifecycle.NoticeFailed, err.Error(), c.Wall().Add(resendAfter(l.Attempts))
-		c.Log.Warn("a notice could not be sent and will be tried again", "notice", l.NoticeID, "attempts", l.Attempts, "next", s.NextAttempt, "error", err)
+// Erase erases the names, addresses and messages of those who were told longer ago than the policy keeps them, and says of how many
+// letters.
+func (c *Courier) Erase(ctx context.Context) (erased int, err error) {
+	if c.Policy == nil || c.Policy.Notices.EraseAfter.IsZero() {
+		return 0, nil
 	}
-	return s
+	before := c.Policy.Notices.EraseAfter.Before(c.Now())
+	for ctx.Err() == nil {
+		n, err := c.Store.EraseRecipients(ctx, before, lettersPerErasure)
+		erased += n
+		if err != nil || n == 0 {
+			return erased, err
+		}
+	}
+	return erased, nil
 }
 
-// resendAfter is the wait after so many attempts, a quarter of it left to chance: letters that failed together should not all
-// come back together.
-func resendAfter(attempts int) time.Duration {
-	wait := min(firstResend<<min(max(attempts-1, 0), 20), longestResend)
-	return wait - time.Duration(rand.Int64N(int64(wait/4))) //nolint:gosec // spreading load needs no secrecy
+// claim is what a courier asks of a channel's outbox now.
+func (c *Courier) claim(channel string, most int) lifecycle.Claim {
+	now, wall := c.Now(), c.Wall()
+	claim := lifecycle.Claim{Channel: channel, Now: now, Wall: wall, LeaseUntil: wall.Add(letterLease), Most: most}
+	if c.Policy != nil {
+		claim.PerDay = c.Policy.Notices.MostPerDay
+		claim.DigestAt = c.Policy.Notices.Digests.Next(lifecycle.DailyDigest, now)
+	}
+	return claim
+}
+
+// outliving is a context that ends a while after ctx does, for what must not be broken off halfway.
+func outliving(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		late := time.AfterFunc(while, cancel)
+		context.AfterFunc(longer, func() { late.Stop() })
+	})
+	return longer, func() { stop(); cancel() }
 }

@@ -30,25 +30,45 @@ func TestEachNoticeIsSentOnce(t *testing.T) {
 	require.Equal(t, map[lifecycle.NoticeStatus]int{lifecycle.NoticeSent: 3, lifecycle.NoticeNoRecipient: 3}, d.letters())
 }
 
+func (d *deployment) claim(channel string, lease time.Duration) []lifecycle.Letter {
+	d.t.Helper()
+	letters, err := d.db.ClaimLetters(d.t.Context(), lifecycle.Claim{Channel: channel, Now: d.now, Wall: d.wall, LeaseUntil: d.wall.Add(lease), Most: 100})
+	require.NoError(d.t, err)
+	return letters
+}
+
+func (d *deployment) all() []lifecycle.Letter {
+	d.t.Helper()
+	letters, err := d.db.Letters(d.t.Context(), lifecycle.LetterQuery{})
+	require.NoError(d.t, err)
+	return letters
+}
+
+func (d *deployment) deliver() {
+	d.t.Helper()
+	require.NoError(d.t, d.courier.Deliver(d.t.Context()))
+}
+
 func TestCourierThatDiedAfterSendingSendsTheSameMessageAgain(t *testing.T) {
 	d := ended(t, 1)
 	// It claims, renders, stores and sends; then it dies before it can note that.
-	letters, err := d.db.ClaimLetters(t.Context(), d.wall, d.wall.Add(6*time.Second), 100)
-	require.NoError(t, err)
-	l := letters[0]
+	l := d.claim("mail", 6*time.Second)[0]
+	var err error
 	l.MessageID, l.Message, err = d.outbox.Render(l)
 	require.NoError(t, err)
-	require.NoError(t, d.db.KeepMessages(t.Context(), []lifecycle.Letter{l}))
-	require.NoError(t, d.outbox.Send(t.Context(), l))
+	begun, err := d.db.BeginLetters(t.Context(), []lifecycle.Letter{l})
+	require.NoError(t, err)
+	require.NoError(t, d.outbox.Send(t.Context(), begun[0]))
 
-	require.NoError(t, d.courier.Deliver(t.Context()))
+	d.deliver()
 	require.Len(t, d.outbox.handed, 1, "its lease still runs")
 	d.wall = d.wall.Add(7 * time.Second)
-	require.NoError(t, d.courier.Deliver(t.Context()))
+	d.deliver()
 	require.Len(t, d.outbox.handed, 2)
 	require.Equal(t, d.outbox.handed[0].MessageID, d.outbox.handed[1].MessageID)
 	require.Equal(t, d.outbox.handed[0].Message, d.outbox.handed[1].Message, "to the byte")
 	require.Equal(t, 2, d.outbox.handed[1].Attempts)
+	require.Equal(t, 1, d.outbox.handed[1].Unknown, "and it shows")
 }
 
 func TestFailedNoticeIsTriedAgainForDaysAndThenGivenUp(t *testing.T) {
@@ -116,25 +136,15 @@ func TestLaterWarningIsNotSentTogetherWithAnEarlierOne(t *testing.T) {
 
 func TestSlowCourierOverwritesNothing(t *testing.T) {
 	d := ended(t, 1)
-	slow, err := d.db.ClaimLetters(t.Context(), d.wall, d.wall.Add(time.Second), 100)
-	require.NoError(t, err)
+	slow := d.claim("mail", time.Second)
 	d.wall = d.wall.Add(2 * time.Second)
-	quick, err := d.db.ClaimLetters(t.Context(), d.wall, d.wall.Add(time.Second), 100)
-	require.NoError(t, err)
+	quick := d.claim("mail", time.Second)
 	settle := func(l lifecycle.Letter, status lifecycle.NoticeStatus) {
-		require.NoError(t, d.db.SettleLetters(t.Context(), []lifecycle.Settled{{NoticeID: l.NoticeID, Attempt: l.Attempts, Status: status}}))
+		require.NoError(t, d.db.SettleLetters(t.Context(), []lifecycle.Settled{{NoticeID: l.NoticeID, Claim: l.Claim, Status: status, At: d.now}}))
 	}
 	settle(slow[0], lifecycle.NoticeDead)
 	require.Zero(t, d.letters()[lifecycle.NoticeDead], "another one is at it")
 	settle(quick[0], lifecycle.NoticeSent)
 	settle(slow[0], lifecycle.NoticeFailed)
 	require.Equal(t, 1, d.letters()[lifecycle.NoticeSent])
-}
-
-func TestCourierTakesNothingUpAfterItsTime(t *testing.T) {
-	d := ended(t, 1)
-	rest, err := d.courier.DeliverFor(t.Context(), 0)
-	require.NoError(t, err)
-	require.True(t, rest)
-	require.Empty(t, d.outbox.handed)
 }

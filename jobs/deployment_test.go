@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -33,8 +34,14 @@ type deployment struct {
 
 var start = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 
-func deploy(t *testing.T) *deployment {
-	db, err := storage.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "test.db")+"?scratch")
+func scratchFile(t *testing.T) string {
+	return "sqlite:" + filepath.Join(t.TempDir(), "test.db") + "?scratch"
+}
+
+func deploy(t *testing.T) *deployment { return deployOn(t, scratchFile(t)) }
+
+func deployOn(t *testing.T, dsn string) *deployment {
+	db, err := storage.Open(t.Context(), dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	require.NoError(t, db.Migrate(t.Context(), storage.Live, start))
@@ -44,7 +51,7 @@ func deploy(t *testing.T) *deployment {
 	clock := func() time.Time { return d.now }
 	wall := func() time.Time { return d.wall }
 	d.sweeper = &jobs.Sweeper{Store: db, Policy: d.policy, Bell: d.bell, Now: clock, Wall: wall, Log: log, ChunkSize: 10}
-	d.courier = &jobs.Courier{Store: db, Notifier: d.outbox, Now: clock, Wall: wall, Log: log}
+	d.courier = &jobs.Courier{Store: db, Policy: d.policy, Notifier: d.outbox, Now: clock, Wall: wall, Log: log}
 	d.watchdog = &jobs.Watchdog{Sweeper: d.sweeper, Courier: d.courier, Log: log}
 	return d
 }
@@ -91,7 +98,7 @@ func (d *deployment) agents(mails ...string) {
 	for _, m := range mails {
 		contacts = append(contacts, lifecycle.Contact{TenantID: partner, Role: lifecycle.AdminAgents, Mail: m})
 	}
-	_, err = into.Contacts(d.t.Context(), contacts)
+	_, err = into.Contacts(d.t.Context(), contacts, &d.policy.Notices, d.now)
 	require.NoError(d.t, err)
 	require.NoError(d.t, into.Commit())
 }
@@ -160,12 +167,22 @@ func (b *bell) RingChunks(_ context.Context, chunks []lifecycle.ChunkRef) error 
 
 func (b *bell) RingDelivery(context.Context) error { return b.ring(func() { b.posts++ }) }
 
-// A postbox is a notifier that keeps what it is handed, and refuses while it has a reason to.
+// A postbox is a notifier that keeps what it is handed, and answers as the test wants it to.
 type postbox struct {
-	mu      sync.Mutex
-	refuse  error
-	handed  []lifecycle.Letter
-	renders int
+	mu       sync.Mutex
+	refuse   error
+	answer   func(l lifecycle.Letter) error // in place of refuse, where it is not nil
+	channels map[string]int                 // nil: the default one
+	handed   []lifecycle.Letter
+	asked    int
+	renders  int
+}
+
+func (p *postbox) Channels() map[string]int {
+	if p.channels == nil {
+		return map[string]int{lifecycle.DefaultChannel: 4}
+	}
+	return p.channels
 }
 
 func (p *postbox) Render(l lifecycle.Letter) (string, []byte, error) {
@@ -177,10 +194,20 @@ func (p *postbox) Render(l lifecycle.Letter) (string, []byte, error) {
 
 func (p *postbox) Send(_ context.Context, l lifecycle.Letter) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.refuse != nil {
-		return p.refuse
+	refuse, answer := p.refuse, p.answer
+	p.asked++
+	p.mu.Unlock()
+	if answer != nil {
+		refuse = answer(l)
 	}
+	if refuse != nil {
+		return refuse
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.handed = append(p.handed, l)
 	return nil
 }
+
+// textLog writes to w.
+func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

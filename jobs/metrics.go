@@ -1,6 +1,9 @@
 package jobs
 
 import (
+	"errors"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -14,6 +17,11 @@ type Metrics struct {
 	records  *prometheus.CounterVec
 	retries  prometheus.Counter
 	notices  *prometheus.CounterVec
+	attempts *prometheus.CounterVec
+	sending  *prometheus.HistogramVec
+	channels *prometheus.GaugeVec
+	digests  prometheus.Counter
+	orphans  *prometheus.GaugeVec
 }
 
 // NewMetrics registers the counters.
@@ -29,9 +37,19 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "tenure_chunk_failures_total",
 			Help: "Attempts at a chunk that ended in an error."}),
 		notices: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenure_notices_settled_total",
-			Help: "Attempts to send a notice, by the status that it got."}, []string{"status"}),
+			Help: "Notices that were dealt with, by channel and the status that they got; failed ones are tried again."}, []string{"channel", "status"}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenure_notice_attempts_total",
+			Help: "Attempts to hand a notice over, by channel and outcome: sent, failed, permanent, unknown, unavailable, switchedOff."}, []string{"channel", "outcome"}),
+		sending: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tenure_notice_send_seconds",
+			Help: "Time that handing a notice over took, by channel.", Buckets: []float64{.001, .01, .05, .25, 1, 5, 15, 60, 300}}, []string{"channel"}),
+		channels: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tenure_channel_state",
+			Help: "How a channel fared when this process used it last: 0 it works, 1 it is left alone for a while, 2 it is switched off."}, []string{"channel"}),
+		digests: prometheus.NewCounter(prometheus.CounterOpts{Name: "tenure_digests_total",
+			Help: "Digests that were made of waiting notices."}),
+		orphans: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tenure_notices_without_channel",
+			Help: "Notices that wait for a channel that this process has not been given, by the name of the channel."}, []string{"channel"}),
 	}
-	for _, c := range []prometheus.Collector{m.changes, m.lateness, m.records, m.retries, m.notices} {
+	for _, c := range []prometheus.Collector{m.changes, m.lateness, m.records, m.retries, m.notices, m.attempts, m.sending, m.channels, m.digests, m.orphans} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -64,11 +82,72 @@ func (m *Metrics) chunkFailed() {
 	}
 }
 
-func (m *Metrics) settled(settled []lifecycle.Settled) {
+// settled counts what became of letters. Those that went back as they were are no news.
+func (m *Metrics) settled(channel string, settled []lifecycle.Settled) {
 	if m == nil {
 		return
 	}
-	for _, s := range settled {
-		m.notices.WithLabelValues(string(s.Status)).Inc()
+	for i := range settled {
+		if s := &settled[i]; s.Status.Final() || s.Status == lifecycle.NoticeFailed && !s.NextAttempt.IsZero() && !s.Uncounted {
+			m.notices.WithLabelValues(channel, string(s.Status)).Inc()
+		}
+	}
+}
+
+func (m *Metrics) attempted(channel, outcome string, took time.Duration) {
+	if m != nil {
+		m.attempts.WithLabelValues(channel, outcome).Inc()
+		m.sending.WithLabelValues(channel).Observe(took.Seconds())
+	}
+}
+
+// outcomeFailed is that of errors that say nothing but what they say.
+const outcomeFailed = "failed"
+
+// attemptOutcome is the name of an outcome among the metrics.
+func attemptOutcome(err error) string {
+	switch {
+	case err == nil:
+		return "sent"
+	case errors.Is(err, lifecycle.ErrSwitchedOff):
+		return "switchedOff"
+	case errors.Is(err, lifecycle.ErrUnavailable):
+		return "unavailable"
+	case errors.Is(err, lifecycle.ErrPermanent):
+		return "permanent"
+	case errors.Is(err, lifecycle.ErrUnknown):
+		return "unknown"
+	}
+	return outcomeFailed
+}
+
+func (m *Metrics) channel(s lifecycle.ChannelState, wall time.Time) {
+	if m == nil || s.Name == "" {
+		return
+	}
+	state := 0.
+	switch {
+	case s.Off:
+		state = 2
+	case s.Failures > 0 || s.ReadyAt.After(wall):
+		state = 1
+	}
+	m.channels.WithLabelValues(s.Name).Set(state)
+}
+
+func (m *Metrics) folded(digests int) {
+	if m != nil {
+		m.digests.Add(float64(digests))
+	}
+}
+
+// orphaned shows the letters of channels that nobody knows here, by their names.
+func (m *Metrics) orphaned(waiting map[string]int64) {
+	if m == nil {
+		return
+	}
+	m.orphans.Reset()
+	for channel, n := range waiting {
+		m.orphans.WithLabelValues(channel).Set(float64(n))
 	}
 }

@@ -18,6 +18,9 @@ const (
 	pruneAfter = 7 * 24 * time.Hour
 	pruneEvery = time.Hour
 
+	// eraseEvery is how often recipients are erased whom the policy keeps no longer.
+	eraseEvery = 10 * time.Minute
+
 	// A tick that has not come so long after its instant never will: the database was away just then, the machine slept, or its
 	// clock was set. That is looked for each missedEvery.
 	tickGrace   = 20 * time.Second
@@ -58,6 +61,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	s.catchUp(ctx, schedules, 0)
 	var beside sync.WaitGroup
 	beside.Go(func() { s.catchUpUntil(ctx, schedules) })
+	beside.Go(func() { s.eraseUntil(ctx) })
 	defer beside.Wait()
 	watching := make(chan struct{})
 	go func() {
@@ -142,6 +146,26 @@ func (s *Scheduler) pruneUntil(ctx context.Context) {
 			s.Log.DebugContext(ctx, "forgot sweeps that found nothing", "sweeps", n)
 		} else if ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "could not forget old sweeps", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// eraseUntil erases the names, addresses and messages of those who were told long enough ago.
+func (s *Scheduler) eraseUntil(ctx context.Context) {
+	tick := time.NewTicker(eraseEvery)
+	defer tick.Stop()
+	for {
+		n, err := s.Watchdog.Courier.Erase(ctx)
+		if n > 0 {
+			s.Log.InfoContext(ctx, "erased the recipients of old notices", "notices", n)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "could not erase the recipients of old notices", "error", err)
 		}
 		select {
 		case <-ctx.Done():

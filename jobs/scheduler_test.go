@@ -89,7 +89,7 @@ func TestMissedTicksBecomeOneCatchUp(t *testing.T) {
 		d.now = time.Now().UTC()
 		d.load(active(1, d.now.Add(30*lifecycle.Day)))
 		d.bell.broken = true
-		runFor(t, 3*time.Minute, d.scheduler(jobs.DefaultSchedules()))
+		runFor(t, 150*time.Second, d.scheduler(jobs.DefaultSchedules())) // and not up to a tick, whose sweep would lie there unfinished
 		require.Equal(t, 1, triggers(t, d)[lifecycle.TriggerCatchUp], "the very first start looks at once")
 
 		time.Sleep(40 * lifecycle.Day) // nothing runs
@@ -108,4 +108,42 @@ func TestShortPauseIsNoReasonToCatchUp(t *testing.T) {
 		runFor(t, 2*time.Minute, d.scheduler(only(lifecycle.ReleaseName, "*/5 * * * *")))
 		require.Equal(t, caught, triggers(t, d)[lifecycle.TriggerCatchUp])
 	})
+}
+
+func TestRecipientsAreForgottenAfterThePolicysTime(t *testing.T) {
+	for _, after := range []lifecycle.Period{lifecycle.Days(90), {}} {
+		t.Run(after.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := deploy(t)
+				d.policy.Notices.EraseAfter = after
+				d.now = time.Now().UTC()
+				d.agents("agent@partner.example")
+				d.load(active(1, d.now))
+				scheduler := d.scheduler(only(lifecycle.ReleaseName, "@yearly"))
+				d.sweep()
+				d.deliver()
+				time.Sleep(89 * lifecycle.Day)
+				runFor(t, 11*time.Minute, scheduler)
+				require.Equal(t, 1, d.known())
+				time.Sleep(lifecycle.Day)
+				runFor(t, 11*time.Minute, scheduler)
+				if after.IsZero() {
+					require.Equal(t, 1, d.known(), "a zero period keeps them for ever")
+					return
+				}
+				require.Zero(t, d.known())
+				require.Equal(t, 1, d.letters()[lifecycle.NoticeSent], "that it was sent stays known")
+			})
+		})
+	}
+}
+
+// known counts the letters whose recipient is known.
+func (d *deployment) known() (n int) {
+	for _, l := range d.all() {
+		if l.Recipient.Mail != "" {
+			n++
+		}
+	}
+	return n
 }

@@ -81,28 +81,53 @@ type ChunkStore interface {
 
 // An OutboxStore hands out notices to be sent.
 type OutboxStore interface {
-	// ClaimLetters takes up to most letters that are to be sent by wall until the lease ends, counts the attempt, and reads
-	// them with their relationship as it is now.
-	ClaimLetters(ctx context.Context, wall, leaseUntil time.Time, most int) ([]lifecycle.Letter, error)
+	// FoldLetters makes digests of the notices that wait for one by now, for at most so many recipients, and says how many it
+	// has made: a digest is a queued letter, and its notices are digested. What is outdated is settled instead.
+	FoldLetters(ctx context.Context, now time.Time, most int) (digests int, err error)
 
-	// KeepLetters prolongs the lease of claimed letters that are not settled.
-	KeepLetters(ctx context.Context, ids []lifecycle.NoticeID, leaseUntil time.Time) error
+	// ClaimLetters takes letters of a channel that are to be sent until the lease ends, and reads them with their relationship
+	// as it is now, digests with their items. An earlier attempt whose outcome was not noted is counted as unknown. What is
+	// beyond the recipient's daily limit waits for a digest instead. Of a channel that is off, or must not be used yet, it takes
+	// nothing; of one that failed last, a single letter, and nobody else gets another one before the lease ends.
+	ClaimLetters(ctx context.Context, c lifecycle.Claim) ([]lifecycle.Letter, error)
 
-	// KeepMessages stores rendered messages before their first attempt. One that is stored already stays.
-	KeepMessages(ctx context.Context, letters []lifecycle.Letter) error
+	// KeepLetters prolongs the lease of claimed letters that are not settled, and says of which: not of those that somebody else
+	// has claimed since.
+	KeepLetters(ctx context.Context, letters []lifecycle.Letter, leaseUntil time.Time) (kept []lifecycle.NoticeID, err error)
 
-	// SettleLetters writes what became of claimed letters. Of one that was claimed again since, only that it was sent counts.
+	// BeginLetters notes that an attempt begins, and stores rendered messages before the first one. A message that is stored
+	// already stays. It answers with the letters that are still the caller's, their Attempts as counted.
+	BeginLetters(ctx context.Context, letters []lifecycle.Letter) ([]lifecycle.Letter, error)
+
+	// SettleLetters writes what became of claimed letters, and of the items of digests that turned out outdated. Of one that was
+	// claimed again since, only that it was sent counts.
 	SettleLetters(ctx context.Context, settled []lifecycle.Settled) error
 
-	// WaitingLetters counts the letters that are to be sent by wall and that nobody has claimed.
-	WaitingLetters(ctx context.Context, wall time.Time) (int64, error)
+	// Channel reads how a channel fares; the zero state, with its name, for one that never failed.
+	Channel(ctx context.Context, name string) (lifecycle.ChannelState, error)
+
+	// SetChannel writes how a channel fares. One that is off stays off, whatever the state says: only an operator switches a
+	// channel on again.
+	SetChannel(ctx context.Context, state lifecycle.ChannelState) error
+
+	// WaitingLetters counts, by channel, the letters that are to be sent by wall and that nobody has claimed, and under "" the
+	// recipients' digests that are due by now. Channels that are off, or must not be used yet, are left out.
+	WaitingLetters(ctx context.Context, now, wall time.Time) (map[string]int64, error)
+
+	// EraseRecipients erases names, addresses and messages of at most so many letters that were settled before an instant, and
+	// says of how many. What was sent, when, to which tenant and role stays.
+	EraseRecipients(ctx context.Context, settledBefore time.Time, most int) (erased int, err error)
 }
 
 // A Notifier writes and sends letters. It may be called from many goroutines.
 type Notifier interface {
+	// Channels names the channels on which it can send, and how many letters each takes at a time.
+	Channels() map[string]int
+
 	// Render writes the message, the same one for the same letter, and its Message-ID. An error is the template's fault.
 	Render(l lifecycle.Letter) (messageID string, message []byte, err error)
 
-	// Send hands a rendered letter over. An error that is [lifecycle.ErrPermanent] is not tried again.
+	// Send hands a rendered letter over on its channel. How it fails says [lifecycle.ErrPermanent] and what stands beside it
+	// there.
 	Send(ctx context.Context, l lifecycle.Letter) error
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -15,8 +16,11 @@ const (
 	// rungLongAgo is after which time an unclaimed chunk is rung for again: its task may be lost.
 	rungLongAgo = 5 * time.Second
 
-	// aloneFor is for how long at a time the watchdog sends what there is to say where there is nobody to ring.
+	// aloneFor is how long the sweeps wait for what there is to say to be sent where there is nobody to ring.
 	aloneFor = 3 * time.Second
+
+	// orphanedAfter is in how many looks in a row nobody has taken up the letters of a channel before that is told.
+	orphanedAfter = 10
 
 	// mostIdle is how many idle chunks are rung for in one look.
 	mostIdle = 256
@@ -30,16 +34,21 @@ type Watchdog struct {
 	Log     *slog.Logger
 
 	alone bool           // the last look found no bell; said once, not each second
+	blind bool           // the last look failed
 	uncut map[int64]bool // sweeps that the last look found not yet cut
+
+	delivery delivery
+	orphaned map[string]int // in how many looks in a row letters of an unknown channel were there
 }
 
-// Run looks until ctx ends.
+// Run looks until ctx ends, and lets a letter arrive that is on its way then.
 func (w *Watchdog) Run(ctx context.Context) {
+	defer w.delivery.wait()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		if err := w.Look(ctx); err != nil && ctx.Err() == nil {
-			w.Log.WarnContext(ctx, "the watchdog could not look; it will again", "error", err)
+		if err := w.Look(ctx); ctx.Err() == nil {
+			w.looked(ctx, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -49,28 +58,43 @@ func (w *Watchdog) Run(ctx context.Context) {
 	}
 }
 
+// looked tells the log when the watchdog cannot look, and when it can again: once each, not each second.
+func (w *Watchdog) looked(ctx context.Context, err error) {
+	switch blind := err != nil; {
+	case blind && !w.blind:
+		w.Log.WarnContext(ctx, "the watchdog cannot look; it tries again each second", "error", err)
+	case blind:
+		w.Log.DebugContext(ctx, "the watchdog cannot look yet", "error", err)
+	case w.blind:
+		w.Log.InfoContext(ctx, "the watchdog can look again")
+	}
+	w.blind = err != nil
+}
+
 // Look looks once.
 func (w *Watchdog) Look(ctx context.Context) error {
 	sweeps, err := w.Sweeper.Store.RunningSweeps(ctx)
 	if err != nil {
-		return err
+		return err // the database is away
 	}
+	// What goes wrong with one kind of work is no reason to leave the other undone.
+	return errors.Join(w.lookAfter(ctx, sweeps), w.ringCourier(ctx))
+}
+
+func (w *Watchdog) lookAfter(ctx context.Context, sweeps []lifecycle.Sweep) error {
 	uncut := map[int64]bool{}
+	var errs []error
 	for _, s := range sweeps {
 		if !s.Cut {
 			uncut[s.ID] = true
 		}
-		if err := w.attend(ctx, s); err != nil {
-			return err
-		}
+		errs = append(errs, w.attend(ctx, s))
 	}
 	w.uncut = uncut
 	if len(sweeps) > 0 {
-		if err := w.ringIdle(ctx); err != nil {
-			return err
-		}
+		errs = append(errs, w.ringIdle(ctx))
 	}
-	return w.ringCourier(ctx)
+	return errors.Join(errs...)
 }
 
 // attend sees to it that a sweep is cut, and closed when its last worker died before it could.
@@ -106,16 +130,49 @@ func (s *Sweeper) idleChunks(ctx context.Context) ([]lifecycle.ChunkRef, error) 
 	return s.Store.IdleChunks(ctx, wall, wall.Add(-rungLongAgo), mostIdle)
 }
 
+// ringCourier has sent what waits to be sent. Where there is nobody to ring, a courier of this process goes, for which the
+// sweeps wait a moment only: a mail server may take long.
 func (w *Watchdog) ringCourier(ctx context.Context) error {
-	waiting, err := w.Courier.Store.WaitingLetters(ctx, w.Courier.Wall())
-	if err != nil || waiting == 0 {
+	waiting, err := w.Courier.Store.WaitingLetters(ctx, w.Courier.Now(), w.Courier.Wall())
+	if err != nil {
 		return err
 	}
-	if w.heard(ctx, w.Sweeper.Bell.RingDelivery(ctx)) {
+	w.tellOfOrphans(ctx, waiting)
+	if len(waiting) == 0 || w.heard(ctx, w.Sweeper.Bell.RingDelivery(ctx)) {
 		return nil
 	}
-	_, err = w.Courier.DeliverFor(ctx, aloneFor) // and look after the sweeps again
-	return err
+	moment := time.NewTimer(aloneFor)
+	defer moment.Stop()
+	select {
+	case <-w.delivery.start(ctx, w.Courier, w.Log):
+	case <-moment.C:
+	}
+	return nil
+}
+
+// tellOfOrphans tells of letters for channels that this process does not know, once they have lain there for a while: a worker
+// that knows the channel would have taken them.
+func (w *Watchdog) tellOfOrphans(ctx context.Context, waiting map[string]int64) {
+	known := w.Courier.channels()
+	if known == nil {
+		return // it sends nothing itself, and cannot know
+	}
+	looks, orphans := map[string]int{}, map[string]int64{}
+	for channel, n := range waiting {
+		if _, ok := known[channel]; ok || channel == "" || n == 0 {
+			continue
+		}
+		looks[channel] = w.orphaned[channel] + 1
+		if looks[channel] >= orphanedAfter {
+			orphans[channel] = n
+		}
+		if looks[channel] == orphanedAfter {
+			w.Log.ErrorContext(ctx, "notices wait for a channel that nobody has been given; name it with --channel, or have operators suppress them",
+				"channel", channel, "notices", n)
+		}
+	}
+	w.orphaned = looks
+	w.Courier.Metrics.orphaned(orphans)
 }
 
 // heard says whether a bell was heard, and tells the log when that changes.

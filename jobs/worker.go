@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/time/rate"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -22,10 +22,11 @@ type Worker struct {
 	Poll        time.Duration // how often an empty queue is asked; 0: 25 ms
 	Log         *slog.Logger
 
-	delivering sync.Mutex
+	delivery delivery
 }
 
-// Run works until ctx ends, then lets running tasks finish: no task is broken off before shutdownTimeout.
+// Run works until ctx ends, then lets running tasks finish: no task is broken off before shutdownTimeout, and no letter that is
+// on its way before grace.
 func (w *Worker) Run(ctx context.Context, client redis.UniversalClient) error {
 	poll := w.Poll
 	if poll == 0 {
@@ -36,19 +37,23 @@ func (w *Worker) Run(ctx context.Context, client redis.UniversalClient) error {
 		TaskCheckInterval: poll,
 		ShutdownTimeout:   shutdownTimeout,
 		Queues:            map[string]int{queueSweeps: 3, queueNotices: 1},
-		Logger:            asynqLog{w.Log},
+		Logger:            newAsynqLog(w.Log),
 		LogLevel:          asynq.WarnLevel,
 	})
 	mux := asynq.NewServeMux()
 	mux.HandleFunc(taskCut, w.cut)
 	mux.HandleFunc(taskChunk, w.chunk)
-	mux.HandleFunc(taskDeliver, w.deliver)
+	mux.HandleFunc(taskDeliver, func(context.Context, *asynq.Task) error {
+		w.delivery.start(ctx, w.Courier, w.Log) // longer than any task may take, and beside the sweeps, not in their place
+		return nil
+	})
 	if err := server.Start(mux); err != nil {
 		return fmt.Errorf("starting the worker: %w", err)
 	}
 	<-ctx.Done()
 	w.Log.Info("worker is draining", "timeout", shutdownTimeout)
 	server.Shutdown()
+	w.delivery.wait()
 	return nil
 }
 
@@ -77,29 +82,22 @@ func (w *Worker) chunk(ctx context.Context, task *asynq.Task) error {
 	return w.done(task, w.Sweeper.DoChunk(ctx, ref))
 }
 
-// deliver sends what waits. One task at a time does so in each process, lest a flood of notices keep workers from sweeping.
-func (w *Worker) deliver(ctx context.Context, task *asynq.Task) error {
-	if !w.delivering.TryLock() {
-		return nil
-	}
-	defer w.delivering.Unlock()
-
-	// A task's time is limited: stop well before it is over, and ring for the rest.
-	rest, err := w.Courier.DeliverFor(ctx, taskTimeout/3)
-	if err == nil && rest {
-		err = w.Sweeper.Bell.RingDelivery(ctx)
-	}
-	return w.done(task, err)
-}
-
 // unreadable drops a task of another version of tenure: trying again would not mend it, and the watchdog rings anew.
 func (w *Worker) unreadable(task *asynq.Task, err error) error {
 	w.Log.Error("cannot read a task; dropping it", "type", task.Type(), "error", err)
 	return nil
 }
 
-// asynqLog lets asynq write to our log. Fatal may not end the process there.
-type asynqLog struct{ log *slog.Logger }
+// asynqLog lets asynq write to our log. Fatal may not end the process there. While Redis is away asynq has something to complain
+// of each second; of that the log gets some lines, since nothing is lost, and the watchdog says the same once.
+type asynqLog struct {
+	log   *slog.Logger
+	heard *rate.Sometimes
+}
+
+func newAsynqLog(log *slog.Logger) asynqLog {
+	return asynqLog{log, &rate.Sometimes{First: 3, Interval: time.Minute}}
+}
 
 // Debug satisfies [asynq.Logger], as do the others.
 func (l asynqLog) Debug(args ...any) { l.write(slog.LevelDebug, args) }
@@ -111,11 +109,16 @@ func (l asynqLog) Info(args ...any) { l.write(slog.LevelInfo, args) }
 func (l asynqLog) Warn(args ...any) { l.write(slog.LevelWarn, args) }
 
 // Error is for what it gives up.
-func (l asynqLog) Error(args ...any) { l.write(slog.LevelError, args) }
+func (l asynqLog) Error(args ...any) { l.write(slog.LevelWarn, args) }
 
 // Fatal is for what it would end the process for.
 func (l asynqLog) Fatal(args ...any) { l.write(slog.LevelError, args) }
 
 func (l asynqLog) write(level slog.Level, args []any) {
-	l.log.Log(context.Background(), level, fmt.Sprint(args...), "from", "asynq")
+	as := level
+	if level >= slog.LevelWarn && level < slog.LevelError {
+		as = slog.LevelDebug
+		l.heard.Do(func() { as = level })
+	}
+	l.log.Log(context.Background(), as, fmt.Sprint(args...), "from", "asynq")
 }

@@ -365,7 +365,7 @@ func news(notices []Notice) []Notice {
 	var bare []Notice
 	for _, n := range notices {
 		if n.Kind != KindWarnExpiry {
-			n.Version, n.Status, n.Reason = 0, "", ""
+			n.Version, n.Status, n.Reason, n.DailyAt, n.WeeklyAt = 0, "", "", time.Time{}, time.Time{} // depend on when it is recorded
 			bare = append(bare, n)
 		}
 	}

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // A Policy holds every number of the contract. A zero period switches its rule off; [DefaultPolicy] is the contract as it is
@@ -43,8 +44,13 @@ type NamePolicy struct {
 
 // NoticePolicy is about what people are told.
 type NoticePolicy struct {
-	StaleAfter   Period // older news is kept back until somebody releases it; zero: nothing is ever stale
-	TellExtended bool   // tell the Admin agents of each extension
+	StaleAfter   Period            // older news is kept back until somebody releases it; zero: nothing is ever stale
+	TellExtended bool              // tell the Admin agents of each extension
+	Routes       []Route           // the first that fits a notice says where it goes; none: people are told on DefaultChannel
+	Partners     map[string]string // what a partner is called, by its tenant in lower case: records do not say
+	MostPerDay   int               // letters that one recipient gets in 24 hours, the rest being told in one digest; zero: no limit
+	Digests      DigestPolicy
+	EraseAfter   Period // how long after a notice was settled its recipient's name and address are kept; zero: for ever
 }
 
 // DefaultPolicy is the contract as it is written in docs/domain.md.
@@ -55,7 +61,7 @@ func DefaultPolicy() *Policy {
 		Warnings:   WarningPolicy{Before: []Period{Days(30), Days(7), Days(1)}},
 		AutoExtend: AutoExtendPolicy{By: Days(180)},
 		Names:      NamePolicy{HoldFor: Days(365)},
-		Notices:    NoticePolicy{StaleAfter: Days(7)},
+		Notices:    NoticePolicy{StaleAfter: Days(7), Digests: DigestPolicy{At: 7 * time.Hour, On: time.Monday}, EraseAfter: Days(90)},
 	}
 }
 
@@ -86,6 +92,7 @@ func (p *Policy) Validate() error {
 	if by := p.AutoExtend.By; !Days(1).within(by) {
 		fault("autoExtend.by", "%s is shorter than a day; write at least P1D", by) // with none, who agreed to be extended would never end
 	}
+	p.Notices.validate(fault)
 	return errors.Join(faults...)
 }
 

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -16,7 +17,8 @@ func TestDefaultPolicyIsTheContract(t *testing.T) {
 		Warnings:   WarningPolicy{Before: periods("P30D", "P7D", "P1D")},
 		AutoExtend: AutoExtendPolicy{By: period("P180D")},
 		Names:      NamePolicy{HoldFor: period("P365D")},
-		Notices:    NoticePolicy{StaleAfter: period("P7D"), TellExtended: false},
+		Notices: NoticePolicy{StaleAfter: period("P7D"), TellExtended: false, MostPerDay: 0,
+			Digests: DigestPolicy{At: 7 * time.Hour, On: time.Monday}, EraseAfter: period("P90D")},
 	}, p)
 }
 
@@ -40,6 +42,11 @@ func TestEveryFaultOfAPolicyIsFoundAtOnce(t *testing.T) {
 	p.Terms = TermPolicy{}
 	p.Warnings.Before = periods("P7D", "PT0S", "P1W", "P1D")
 	p.AutoExtend.By = period("PT23H")
+	p.Notices.MostPerDay = -1
+	p.Notices.Digests.At = Day
+	p.Notices.Partners = map[string]string{"fabrikam": "Fabrikam", "99999999-9999-4999-8999-999999999999": " "}
+	p.Notices.Routes = []Route{{}, {Kinds: []NoticeKind{"expiry"}, Sides: []Side{"left"}, Tenants: []string{"contoso"},
+		People: []string{"mail", "mail"}, Endpoints: []string{""}}}
 
 	err := p.Validate()
 
@@ -50,6 +57,15 @@ func TestEveryFaultOfAPolicyIsFoundAtOnce(t *testing.T) {
 		"warnings.before[1]: a warning 0 days before the end is none; leave it out",
 		"warnings.before[2]: P7D is there twice; leave one out",
 		"autoExtend.by: PT23H is shorter than a day; write at least P1D",
+		"notices.mostPerDay: -1 is less than nothing; write 0 for no limit",
+		"notices.digests.at: 24h0m0s is no time of day",
+		`notices.routes[1].kinds: "expiry" is no kind of notice; they are [warn-expiry term-ended request-lapsed terminated approved extended]`,
+		`notices.routes[1].sides: "left" is no side; write partner or customer`,
+		`notices.routes[1].tenants: "contoso" is not a GUID`,
+		`notices.routes[1].people: "mail" is there twice; leave one out`,
+		"notices.routes[1].endpoints: a channel without a name",
+		`notices.partners: 99999999-9999-4999-8999-999999999999: " " is no name; write 1 to 64 characters without control characters`,
+		`notices.partners: "fabrikam" is not a GUID; write the tenant of a partner, and behind it what it is called`,
 	}, strings.Split(err.Error(), "\n"))
 }
 

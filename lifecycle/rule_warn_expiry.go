@@ -25,7 +25,7 @@ var warnExpiry = Rule{
 		}
 		d.Record.WarnAfter = due
 		d.Record.Version++
-		d.warn(stage, due)
+		d.warn(p, stage, due)
 	},
 }
 

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -275,26 +276,34 @@ func TestRemovingARoleLeavesTheCallersListAlone(t *testing.T) {
 func TestWarningIsSentOnlyWhileItIsTrueAndTheLatest(t *testing.T) {
 	end := contoso().End
 	due := Days(7).Before(end)
+	before := end.Add(-time.Microsecond)
 	settled := func(until time.Time) func(*Record) { return func(r *Record) { r.WarnAfter = until } }
 	for _, c := range []struct {
 		name string
 		r    Record
 		kind NoticeKind
 		end  time.Time
+		now  time.Time
 		want NoticeStatus
 	}{
-		{"it ends then", contoso(settled(due)), KindWarnExpiry, end, ""},
-		{"it would extend, were it not for Global Administrator", contoso(extending, withGlobalAdministrator, settled(due)), KindWarnExpiry, end, ""},
-		{"the end has moved", contoso(settled(due)), KindWarnExpiry, end.Add(Day), NoticeWithdrawn},
-		{"it does not end any more", contoso(extending, settled(due)), KindWarnExpiry, end, NoticeWithdrawn},
-		{"it has ended", contoso(expired, settled(due)), KindWarnExpiry, end, NoticeWithdrawn},
-		{"a later stage has come", contoso(settled(Days(1).Before(end))), KindWarnExpiry, end, NoticeSuperseded},
-		{"what has happened stays true", contoso(expired, settled(end)), KindTermEnded, end, ""},
+		{"it ends then", contoso(settled(due)), KindWarnExpiry, end, before, ""},
+		{"it would extend, were it not for Global Administrator", contoso(extending, withGlobalAdministrator, settled(due)), KindWarnExpiry, end, before, ""},
+		{"the end has moved", contoso(settled(due)), KindWarnExpiry, end.Add(Day), before, NoticeWithdrawn},
+		{"it does not end any more", contoso(extending, settled(due)), KindWarnExpiry, end, before, NoticeWithdrawn},
+		{"it has ended", contoso(expired, settled(due)), KindWarnExpiry, end, before, NoticeWithdrawn},
+		{"a later stage has come", contoso(settled(Days(1).Before(end))), KindWarnExpiry, end, before, NoticeSuperseded},
+		{"the end has come, though no sweep has seen it", contoso(settled(due)), KindWarnExpiry, end, end, NoticeWithdrawn},
+		{"what has happened stays true", contoso(expired, settled(end)), KindTermEnded, end, before, ""},
 	} {
-		status, reason := c.r.Outdated(c.kind, c.end, due)
+		status, reason := c.r.Outdated(c.kind, c.end, due, c.now)
 		require.Equal(t, c.want, status, c.name)
 		require.Equal(t, status == "", reason == "", c.name)
 	}
+	over := contoso(expired, settled(due))
+	_, reason := over.Outdated(KindWarnExpiry, end, due, end.Add(Day))
+	require.Equal(t, EndPassed, reason, "nothing has moved: it was too late")
+	_, reason = over.Outdated(KindWarnExpiry, end.Add(Day), due, end.Add(2*Day))
+	require.Equal(t, EndMoved, reason)
 }
 
 func TestNoticeIDIsReadAsItIsWritten(t *testing.T) {
@@ -304,6 +313,9 @@ func TestNoticeIDIsReadAsItIsWritten(t *testing.T) {
 		require.Equal(t, id, got)
 	}
 	require.Equal(t, "1042-7-1", NoticeID{1042, 7, 1}.String())
+	text, err := json.Marshal(NoticeID{1042, 7, 1})
+	require.NoError(t, err)
+	require.Equal(t, `"1042-7-1"`, string(text), "in a log of JSON too")
 	for _, text := range []string{"", "1042", "1042-7", "1042-7-1-0", "a-7-1", "1042-7-", "-1-7-1", "1042--7-1", "1042-7-1 ", "9223372036854775808-7-1", "1.5-7-1"} {
 		id, err := ParseNoticeID(text)
 		require.ErrorContains(t, err, "is not the id of a notice; it looks like 1042-7-1", text)

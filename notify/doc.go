@@ -4,8 +4,10 @@
 // same letter, so that a second attempt is the same mail and not another one. Then it hands the message to its [Channel], the
 // way on which it leaves.
 //
-// A channel is one file (files.go, discard.go); a language is one file (templates/en.tmpl, templates/ja.tmpl). Adding one
-// touches nothing else. What is said is in those templates, once for each kind and language; the two layouts beside them turn
-// it into plain text and into HTML. Everything that comes from a record passes through clean on its way into a template,
-// and nothing else does.
+// A channel is a file that registers the schemes of its addresses (files.go, log.go, webhook.go; smtp.go with what it keeps of its
+// servers in smtp_*.go); a language is one file (templates/en.tmpl, templates/ja.tmpl). Adding one touches nothing else.
+//
+// What is said is in those templates, once for each kind and language; the two layouts beside them turn it into plain text and into
+// HTML. Operators may put templates of their own over them ([Options].TemplateDir). Everything that comes from a record passes
+// through clean on its way into a template, and nothing else does.
 package notify

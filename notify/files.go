@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -18,6 +19,15 @@ import (
 type Files struct {
 	dir string
 }
+
+var _ = register(channelKind{
+	schemes: []string{"file"},
+	usage:   "file:FOLDER: each mail as an .eml file",
+	people:  true,
+	open: func(address string, _ Setting) (Channel, error) {
+		return NewFiles(strings.TrimPrefix(strings.TrimPrefix(address, "file:"), "//"))
+	},
+})
 
 // NewFiles makes a channel of the folder dir, which is made, for this user's eyes only, if it is not there. A folder that is
 // there keeps its permissions.
@@ -31,14 +41,14 @@ func NewFiles(dir string) (*Files, error) {
 	return &Files{dir}, nil
 }
 
-// Send writes l.Message to its file. Sending the same letter again writes the same file again. No error is permanent: disks get
-// emptied and permissions mended.
+// Send writes l.Message to its file. Sending the same letter again writes the same file again. Each error is the folder's, and no
+// letter's: disks get emptied and permissions mended.
 func (f *Files) Send(ctx context.Context, l lifecycle.Letter) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := replaceFile(f.dir, fileName(&l), l.Message); err != nil {
-		return fmt.Errorf("put notice %s into a file: %w; see that the folder exists, has room and may be written to", l.NoticeID, err)
+		return fmt.Errorf("put notice %s into a file: %w; see that the folder exists, has room and may be written to: %w", l.NoticeID, err, lifecycle.ErrUnavailable)
 	}
 	return nil
 }

@@ -1,15 +1,13 @@
 package notify
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/mail"
 	"strings"
-
-	gomail "github.com/wneessen/go-mail"
+	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -18,38 +16,73 @@ import (
 type envelope struct {
 	from, to   mail.Address
 	id         string
+	thread     string // the id of a message that never was, to which all that is told of one relationship belongs; may be empty
 	listDomain string
 }
 
-// message is the complete RFC 5322 message. go-mail would fill in what is missing with the time, the machine's name and random
-// numbers, so nothing is left to it: same letter, same bytes.
-func (e envelope) message(l *lifecycle.Letter, p *page, text, html string) ([]byte, error) {
-	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encodingFor(text)),
-		gomail.WithBoundary(boundary(e.id, text, html)))
-	// By address, never through go-mail's …Format methods: those paste name and address into one string and parse it again.
-	m.FromMailAddress(&e.from)
-	m.ToMailAddress(&e.to)
-	m.Subject(plainHeader(p.Subject))
-	m.SetDateWithValue(l.Recorded.UTC())
-	m.SetMessageIDWithValue(e.id)
-	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office answers, please
-	m.SetGenHeader("List-Id", "tenure notices <notices."+e.listDomain+">")
-	m.SetGenHeader(gomail.HeaderContentLang, p.Language)
-	m.SetGenHeader("X-Tenure-Notice", fmt.Sprint(l.NoticeID))
-	m.SetBodyString(gomail.TypeTextPlain, text)
-	m.AddAlternativeString(gomail.TypeTextHTML, html)
-
-	var b bytes.Buffer
-	if _, err := m.WriteTo(&b); err != nil {
-		return nil, fmt.Errorf("assemble the message: %w", err)
+// message is the complete RFC 5322 message. It is put together here and not by a library, which would fill in the time, the
+// machine's name and random numbers: same letter, same bytes.
+func (e *envelope) message(l *lifecycle.Letter, p *page, text, html string) []byte {
+	m := make([]byte, 0, 2<<10+(len(text)+len(html))*3/2)
+	m = appendHeader(m, "Date", writtenAt(l).UTC().Format(time.RFC1123Z))
+	m = appendHeader(m, "From", address(e.from))
+	m = appendHeader(m, "To", address(e.to))
+	m = appendHeader(m, "Message-ID", "<"+e.id+">")
+	if e.thread != "" {
+		m = appendHeader(m, "References", "<"+e.thread+">")
 	}
-	return b.Bytes(), nil
+	m = appendHeader(m, "Subject", encodedWords(plainHeader(p.Subject)))
+	m = appendHeader(m, "Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office answers, please
+	m = appendHeader(m, "X-Auto-Response-Suppress", "All")  // the same, to Exchange
+	m = appendHeader(m, "List-Id", "tenure notices <notices."+e.listDomain+">")
+	m = appendHeader(m, "Content-Language", p.Language)
+	m = appendHeader(m, "X-Tenure-Notice", l.String())
+	m = appendHeader(m, "MIME-Version", "1.0")
+	m = appendHeader(m, "Content-Type", `multipart/alternative; boundary="`+boundary+`"`)
+	m = appendPart(m, "text/plain", text)
+	m = appendPart(m, "text/html", html)
+	return append(m, "\r\n--"+boundary+"--\r\n"...)
+}
+
+// boundary is the line that parts the alternatives. Neither encoding of a part ever writes "=_", so it cannot stand in one,
+// whatever a record says. Source: RFC 2045, section 6.7.
+const boundary = "=_tenure"
+
+func appendPart(m []byte, mediaType, body string) []byte {
+	encoding, appendBody := "quoted-printable", appendQuotedPrintable
+	if base64IsShorter(body) {
+		encoding, appendBody = "base64", appendBase64
+	}
+	m = append(m, "\r\n--"+boundary+"\r\nContent-Type: "+mediaType+"; charset=UTF-8\r\nContent-Transfer-Encoding: "+encoding+"\r\n\r\n"...)
+	return appendBody(m, body)
+}
+
+// threadOf is the id under which mail programs gather what is told of one relationship: 30 days, 7 days, tomorrow, ended.
+func threadOf(l *lifecycle.Letter, domain string) string {
+	if l.IsDigest() {
+		return ""
+	}
+	return "relationship-" + atom(l.Relationship.ID) + "@" + domain
 }
 
 // messageIDOf names the message of l. The relationship is part of it because two databases of one domain, say a live one and a
-// sandbox, both count their notices from 1.
+// sandbox, both count their notices from 1. A digest has no relationship; what stands for it there is what it tells, of whom it
+// is told to, and when it was made.
 func messageIDOf(l *lifecycle.Letter, domain string) string {
-	return fmt.Sprintf("%s-%s@%s", l.NoticeID, atom(l.Relationship.ID), domain)
+	name := atom(l.Relationship.ID)
+	if l.IsDigest() {
+		name = "digest-" + fingerprint(l)
+	}
+	return l.String() + "-" + name + "@" + domain
+}
+
+func fingerprint(l *lifecycle.Letter) string {
+	told := fmt.Appendf(nil, "%q %q %q %q %d %d", l.Channel, l.Recipient.TenantID, l.Recipient.Role, l.Recipient.Mail, l.Due.UnixMicro(), l.Recorded.UnixMicro())
+	for i := range l.Items {
+		told = fmt.Appendf(told, " %s %q", l.Items[i].NoticeID, l.Items[i].Relationship.ID)
+	}
+	sum := sha256.Sum256(told)
+	return hex.EncodeToString(sum[:16])
 }
 
 // atom turns everything that may not stand in a Message-ID or a file's name into "-".
@@ -64,29 +97,6 @@ func atom(s string) string {
 	return s[:min(len(s), longestID)]
 }
 
-// boundary is the line that parts the alternatives. It follows from the content as well as from the key: a boundary that can be
-// told in advance could be put into a display name, and end a part early.
-func boundary(id, text, html string) string {
-	sum := sha256.Sum256([]byte(id + "\x00" + text + "\x00" + html))
-	return "tenure-" + hex.EncodeToString(sum[:16])
-}
-
-// encodingFor is quoted-printable, which people can read in the raw file, unless that would take more room than base64, as it does
-// with Japanese. Either keeps the lines short.
-func encodingFor(text string) gomail.Encoding {
-	escaped := 0
-	for i := range len(text) {
-		if text[i] >= 0x80 {
-			escaped++
-		}
-	}
-	// Quoted-printable writes 3 characters for an escaped byte and 1 for any other, base64 4 for every 3 bytes.
-	if len(text)+2*escaped > len(text)*4/3 {
-		return gomail.EncodingB64
-	}
-	return gomail.EncodingQP
-}
-
 // sender reads the address that the deployment writes from.
 func sender(from string) (mail.Address, error) {
 	parsed, err := mail.ParseAddress(from)
@@ -99,7 +109,7 @@ func sender(from string) (mail.Address, error) {
 // recipient is the address of the person that c is. The error is permanent and does not name the address: it ends up in logs.
 func recipient(c lifecycle.Contact) (mail.Address, error) {
 	if err := addressFault(c.Mail); err != nil {
-		return mail.Address{}, fmt.Errorf("the recipient's mail address %w; correct it in the directory: %w", err, lifecycle.ErrPermanent)
+		return mail.Address{}, fmt.Errorf("the recipient's mail address %w; correct it in the contacts, from which later notices take it: %w", err, lifecycle.ErrPermanent)
 	}
 	return mail.Address{Name: plainHeader(clean(c.DisplayName, longestName)), Address: c.Mail}, nil
 }

@@ -97,9 +97,8 @@ func TestRecipientsAreTakenAtTheMomentOfTheEvent(t *testing.T) {
 		_, err := db.Apply(ctx, decide(start, stored...))
 		require.NoError(t, err)
 		agents(t, db, "late@example.com")
-		contacts(t, db, customer, lifecycle.GlobalAdministrators, "late@customer.example")
 
-		letters, err := db.Letters(ctx, LetterQuery{})
+		letters, err := db.Letters(ctx, lifecycle.LetterQuery{})
 		require.NoError(t, err)
 		require.Len(t, letters, 3)
 		for i, mail := range []string{"adam@example.com", "Zoe@example.com", ""} {
@@ -124,7 +123,7 @@ func TestWhatIsLeftUnsaidToNobodyKeepsItsReason(t *testing.T) {
 		tally, err := db.Apply(ctx, decide(start, stored...))
 		require.NoError(t, err)
 		require.Zero(t, tally.Notices)
-		letters, err := db.Letters(ctx, LetterQuery{Statuses: []lifecycle.NoticeStatus{lifecycle.NoticeSuppressed}})
+		letters, err := db.Letters(ctx, lifecycle.LetterQuery{Statuses: []lifecycle.NoticeStatus{lifecycle.NoticeSuppressed}})
 		require.NoError(t, err)
 		require.Len(t, letters, 2)
 		require.Equal(t, lifecycle.Stale, letters[0].Reason)

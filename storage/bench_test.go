@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -17,6 +18,55 @@ func BenchmarkChunk(b *testing.B) {
 	}
 }
 
+// BenchmarkOutbox is one batch of 300 letters with messages of 6 KB from claim to sent.
+func BenchmarkOutbox(b *testing.B) {
+	for name, url := range map[string]string{"SQLite": "sqlite:" + b.TempDir() + "/bench.db", "PostgreSQL": testenv.Postgres(b)} {
+		b.Run(name, func(b *testing.B) { benchmarkOutbox(b, url) })
+	}
+}
+
+func benchmarkOutbox(b *testing.B, url string) {
+	const size, stock = 300, 6000
+	db, err := Open(ctx, url)
+	require.NoError(b, err)
+	defer db.Close()
+	require.NoError(b, db.Migrate(ctx, Live, start))
+	_, err = db.ImportContacts(ctx, []lifecycle.Contact{{TenantID: partner, Role: lifecycle.AdminAgents, Mail: "a@example.com"}}, &policy.Notices, start)
+	require.NoError(b, err)
+	message := bytes.Repeat([]byte("0123456789abcde\n"), 6*1024/16)
+	var times [3]time.Duration
+	left, wall := 0, start
+	for b.Loop() {
+		if left < size {
+			b.StopTimer()
+			end(b, db, stock)
+			left += stock
+			b.StartTimer()
+		}
+		left -= size
+		began := time.Now()
+		lap := func(i int) { times[i], began = times[i]+time.Since(began), time.Now() }
+		letters := claimed(b, db, asked(wall, size))
+		require.Len(b, letters, size)
+		lap(0)
+		for i := range letters {
+			letters[i].MessageID, letters[i].Message = letters[i].String(), message
+		}
+		letters = begun(b, db, letters...)
+		lap(1)
+		outcomes := make([]lifecycle.Settled, len(letters))
+		for i := range letters {
+			outcomes[i] = outcome(&letters[i], lifecycle.NoticeSent, wall)
+		}
+		settled(b, db, outcomes...)
+		lap(2)
+	}
+	for i, what := range []string{"claim", "begin", "settle"} {
+		b.ReportMetric(float64(times[i].Microseconds())/float64(b.N)/1000, "ms-"+what+"/op")
+	}
+	b.ReportMetric(float64(size*b.N)/b.Elapsed().Seconds(), "letters/s")
+}
+
 func benchmarkChunk(b *testing.B, url string) {
 	const records, size = 20_000, 1000
 	db, err := Open(ctx, url)
@@ -24,7 +74,7 @@ func benchmarkChunk(b *testing.B, url string) {
 	defer db.Close()
 	require.NoError(b, db.Migrate(ctx, Live, start))
 	_, err = db.ImportContacts(ctx, []lifecycle.Contact{{TenantID: partner, Role: lifecycle.AdminAgents, Mail: "a@example.com"},
-		{TenantID: customer, Role: lifecycle.GlobalAdministrators, Mail: "b@example.com"}})
+		{TenantID: customer, Role: lifecycle.GlobalAdministrators, Mail: "b@example.com"}}, &policy.Notices, start)
 	require.NoError(b, err)
 	n, asOf := 0, start
 	var refs []lifecycle.ChunkRef

@@ -7,6 +7,7 @@ const (
 	relationshipCounter = "relationship"
 	sweepCounter        = "sweep"
 	tokenCounter        = "token"
+	digestCounter       = "digest"
 )
 
 // holdCounter waits until nobody else is at work on what the counter numbers, and keeps others waiting until the

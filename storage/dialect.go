@@ -15,6 +15,7 @@ import (
 //	{{plain}}                      compare text byte by byte
 //	{{clustered}}                  keep the table in the order of its primary key
 //	{{lock}} {{lock skip}}         lock the rows read; leave out those that are locked already
+//	{{lock n}}                     lock those of table n only
 //	{{rows key BIGINT, at INSTANT}} the page of rows in parameter :rows, as a table r
 //	{{list rules}}                 the values of the JSON array in parameter :rules, as a subquery
 type dialect struct {
@@ -31,7 +32,7 @@ var postgres = &dialect{
 	driver: "postgres", bind: sqlx.DOLLAR,
 	words: map[string]string{
 		"instant": "TIMESTAMPTZ", "key": "BIGINT", "bytes": "BYTEA", "plain": `COLLATE "C"`, "clustered": "",
-		"lock": "FOR UPDATE", "lock skip": "FOR UPDATE SKIP LOCKED",
+		"lock": "FOR UPDATE", "lock skip": "FOR UPDATE SKIP LOCKED", "lock n": "FOR UPDATE OF n",
 	},
 	rows: func(columns string) string {
 		return "json_to_recordset(CAST(:rows AS json)) AS r(" + strings.ReplaceAll(columns, "INSTANT", "TIMESTAMPTZ") + ")"
@@ -47,7 +48,7 @@ var sqlite = &dialect{
 	driver: "sqlite", bind: sqlx.QUESTION,
 	words: map[string]string{
 		"instant": "TEXT", "key": "INTEGER", "bytes": "BLOB", "plain": "", "clustered": "WITHOUT ROWID",
-		"lock": "", "lock skip": "",
+		"lock": "", "lock skip": "", "lock n": "",
 	},
 	rows: func(columns string) string {
 		var b strings.Builder

@@ -26,6 +26,7 @@ var (
 	ErrClockMoved   = errors.New("somebody else has moved the test clock in between")
 	ErrTokenExists  = errors.New("a token of this name exists")
 	ErrImportIsOver = errors.New("the import is over")
+	ErrNotNarrow    = errors.New("nothing is left out, and everything at once is more likely a mistake than a wish; say which are meant")
 )
 
 // Codes of SQLite that mean something to us. Source: https://sqlite.org/rescode.html

@@ -42,9 +42,10 @@ func importRelationships(ctx context.Context, s session, batch []lifecycle.Incom
 
 // An Import is several batches that belong together. It belongs to one goroutine.
 type Import struct {
-	db   *DB
-	tx   *transaction // of an atomic import
-	over bool
+	db    *DB
+	tx    *transaction                      // of an atomic import
+	again []func(ctx context.Context) error // to be done once it is committed
+	over  bool
 }
 
 // BeginImport begins an import. An atomic one keeps one transaction until Commit, so that all of it comes in or nothing;
@@ -81,16 +82,20 @@ func (im *Import) Relationships(ctx context.Context, batch []lifecycle.Incoming,
 }
 
 // Contacts is [DB.ImportContacts] for one batch.
-func (im *Import) Contacts(ctx context.Context, batch []lifecycle.Contact) (ContactCounts, error) {
+func (im *Import) Contacts(ctx context.Context, batch []lifecycle.Contact, p *lifecycle.NoticePolicy, now time.Time) (lifecycle.ContactCounts, error) {
 	switch {
 	case im.over:
-		return ContactCounts{}, ErrImportIsOver
+		return lifecycle.ContactCounts{}, ErrImportIsOver
 	case im.tx == nil:
-		return im.db.ImportContacts(ctx, batch)
+		return im.db.ImportContacts(ctx, batch, p, now)
 	case len(batch) == 0:
-		return ContactCounts{}, nil
+		return lifecycle.ContactCounts{}, nil
 	}
-	counts, err := importContacts(ctx, im.tx.session, batch)
+	counts, err := importContacts(ctx, im.tx.session, batch, p, now)
+	im.again = append(im.again, func(ctx context.Context) error {
+		_, err := im.db.offerAgain(ctx, batch, p, now)
+		return err
+	})
 	return counts, said("import contacts", err)
 }
 
@@ -105,6 +110,9 @@ func (im *Import) Commit() error {
 	}
 	err := im.tx.Commit()
 	_ = im.tx.end() // after a commit there is nothing to undo
+	for i := 0; err == nil && i < len(im.again); i++ {
+		err = im.again[i](context.Background()) // what is committed is to be followed up, whoever has gone away meanwhile
+	}
 	return said("commit the import", err)
 }
 

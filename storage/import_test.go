@@ -196,9 +196,9 @@ func TestAtomicImportIsAllOrNothing(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, created, intakes[0].Taken)
 			}
-			counts, err := im.Contacts(ctx, []lifecycle.Contact{{TenantID: partner, Role: lifecycle.AdminAgents, Mail: "a@example.com"}})
+			counts, err := im.Contacts(ctx, []lifecycle.Contact{{TenantID: partner, Role: lifecycle.AdminAgents, Mail: "a@example.com"}}, &policy.Notices, start)
 			require.NoError(t, err)
-			require.Equal(t, ContactCounts{Created: 1}, counts)
+			require.Equal(t, lifecycle.ContactCounts{Created: 1}, counts)
 			if keep {
 				require.NoError(t, im.Commit())
 			}
@@ -232,14 +232,12 @@ func TestContactsAreCounted(t *testing.T) {
 		contact := func(mail, name string) lifecycle.Contact {
 			return lifecycle.Contact{TenantID: partner, Role: lifecycle.AdminAgents, Mail: mail, DisplayName: name, Language: "en"}
 		}
-		importing := func(batch ...lifecycle.Contact) ContactCounts {
-			counts, err := db.ImportContacts(ctx, batch)
-			require.NoError(t, err)
-			return counts
+		importing := func(batch ...lifecycle.Contact) lifecycle.ContactCounts {
+			return importContactsOf(t, db, batch...)
 		}
-		require.Equal(t, ContactCounts{Created: 2}, importing(contact("a@example.com", "A"), contact("b@example.com", "B")))
-		require.Equal(t, ContactCounts{Updated: 1, Unchanged: 1}, importing(contact("A@example.com", "A"), contact("b@example.com", "B")))
-		require.Equal(t, ContactCounts{Created: 1, Updated: 2, Unchanged: 1},
+		require.Equal(t, lifecycle.ContactCounts{Created: 2}, importing(contact("a@example.com", "A"), contact("b@example.com", "B")))
+		require.Equal(t, lifecycle.ContactCounts{Updated: 1, Unchanged: 1}, importing(contact("A@example.com", "A"), contact("b@example.com", "B")))
+		require.Equal(t, lifecycle.ContactCounts{Created: 1, Updated: 2, Unchanged: 1},
 			importing(contact("c@example.com", "C"), contact("c@example.com", "D"), contact("C@EXAMPLE.com", "D"), contact("C@EXAMPLE.com", "D")))
 		require.Zero(t, importing())
 		var all []lifecycle.Contact

@@ -54,7 +54,9 @@ func (db *DB) TimedByAnother(ctx context.Context, p *lifecycle.Policy) (bool, er
 
 // policyMark changes whenever the timers may: with a number of the policy, and with the rules.
 func policyMark(p *lifecycle.Policy) (string, error) {
-	text, err := json.Marshal([]any{p, lifecycle.RuleNames()})
+	timing := *p
+	timing.Notices = lifecycle.NoticePolicy{} // says who is told and how, and moves no timer
+	text, err := json.Marshal([]any{timing, lifecycle.RuleNames()})
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), err
 }

@@ -89,8 +89,8 @@ func (s *Snapshot) EachLetter(ctx context.Context, fn func(lifecycle.Letter) err
 
 // EachContact hands over every contact, by tenant, role and mail address.
 func (s *Snapshot) EachContact(ctx context.Context, fn func(lifecycle.Contact) error) error {
-	return said("read all contacts", each(ctx, s.session, `SELECT tenant_id, role, mail_key, mail, display_name, language FROM contacts
-		ORDER BY tenant_id, role, mail_key`, nil, func(row *contactRow) error { return fn(row.contact()) }))
+	return said("read all contacts", each(ctx, s.session, selectContacts+`ORDER BY c.tenant_id, c.role, c.mail_key`, nil,
+		func(row *contactRow) error { return fn(row.contact()) }))
 }
 
 // EachRelationship is [Snapshot.EachRelationship] on a snapshot of its own.

@@ -44,14 +44,39 @@ func (db *DB) NoticeCounts(ctx context.Context) (map[lifecycle.NoticeStatus]int6
 	return countBy[lifecycle.NoticeStatus](ctx, db, "count the notices", `SELECT status AS what, count(*) AS n FROM notices GROUP BY status`)
 }
 
+// NoticeCountsByChannel counts the notices of each status, channel by channel; what there is none of is missing.
+func (db *DB) NoticeCountsByChannel(ctx context.Context) (map[string]map[lifecycle.NoticeStatus]int64, error) {
+	type countRow struct {
+		Channel string                 `json:"channel"`
+		Status  lifecycle.NoticeStatus `json:"status"`
+		N       int64                  `json:"n"`
+	}
+	counts := map[string]map[lifecycle.NoticeStatus]int64{}
+	err := db.read(ctx, "count the notices of each channel", func(s session) error {
+		return each(ctx, s, `SELECT channel, status, count(*) AS n FROM notices GROUP BY channel, status`, nil, func(row *countRow) error {
+			if counts[row.Channel] == nil {
+				counts[row.Channel] = map[lifecycle.NoticeStatus]int64{}
+			}
+			counts[row.Channel][row.Status] = row.N
+			return nil
+		})
+	})
+	return counts, err
+}
+
 func countBy[T ~string](ctx context.Context, db *DB, doing, query string) (map[T]int64, error) {
+	return countWith[T](ctx, db, doing, query, nil)
+}
+
+// countWith reads rows of what and n.
+func countWith[T ~string](ctx context.Context, db *DB, doing, query string, a args) (map[T]int64, error) {
 	type countRow struct {
 		What T     `json:"what"`
 		N    int64 `json:"n"`
 	}
 	counts := map[T]int64{}
 	err := db.read(ctx, doing, func(s session) error {
-		return each(ctx, s, query, nil, func(row *countRow) error {
+		return each(ctx, s, query, a, func(row *countRow) error {
 			counts[row.What] = row.N
 			return nil
 		})

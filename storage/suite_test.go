@@ -111,8 +111,14 @@ func contacts(t *testing.T, db *DB, tenant string, role lifecycle.Role, mails ..
 	for i, mail := range mails {
 		batch[i] = lifecycle.Contact{TenantID: tenant, Role: role, Mail: mail, DisplayName: "Name of " + mail, Language: "ja"}
 	}
-	_, err := db.ImportContacts(ctx, batch)
+	importContactsOf(t, db, batch...)
+}
+
+func importContactsOf(t *testing.T, db *DB, batch ...lifecycle.Contact) lifecycle.ContactCounts {
+	t.Helper()
+	counts, err := db.ImportContacts(ctx, batch, &policy.Notices, start)
 	require.NoError(t, err)
+	return counts
 }
 
 // decide is what the timers of stored records call for.

@@ -13,53 +13,15 @@ import (
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
-func TestContactIsReadInItsOneWayOfWriting(t *testing.T) {
-	want := lifecycle.Contact{TenantID: partnerA, Role: lifecycle.AdminAgents, Mail: "ann@example.com", DisplayName: "Ann", Language: "en-GB"}
-	for _, text := range []string{
-		`{"tenantId":"` + partnerA + `","role":"adminAgent","mail":"ann@example.com","displayName":"Ann","preferredLanguage":"en-GB"}`,
-		`{"tenantId":"` + strings.ToUpper(partnerA) + `","role":"Admin agent","mail":" ann@example.com ","displayName":"Ann","preferredLanguage":"en_gb"}`,
-	} {
-		got, faults := decodeContact([]byte(text))
-		require.Empty(t, faults)
-		require.Equal(t, want, got)
-	}
-}
-
-func TestFaultsOfAContact(t *testing.T) {
-	for name, c := range map[string]struct {
-		edit  func(w *wireContact)
-		field string
-		says  string
-	}{
-		"tenant no GUID":         {func(w *wireContact) { w.TenantID = "contoso.onmicrosoft.com" }, "tenantId", "is not a GUID"},
-		"role unknown":           {func(w *wireContact) { w.Role = "helpdesk" }, "role", "is not a role that is told of anything"},
-		"mail missing":           {func(w *wireContact) { w.Mail = "" }, "mail", "is missing"},
-		"mail no address":        {func(w *wireContact) { w.Mail = "ann.example.com" }, "mail", "is not a mail address"},
-		"mail with a name":       {func(w *wireContact) { w.Mail = "Ann <ann@example.com>" }, "mail", "is more than a bare mail address"},
-		"mail in brackets":       {func(w *wireContact) { w.Mail = "<ann@example.com>" }, "mail", "is more than a bare mail address"},
-		"two mails":              {func(w *wireContact) { w.Mail = "a@example.com, b@example.com" }, "mail", "is not a mail address"},
-		"mail with a line end":   {func(w *wireContact) { w.Mail = "ann@example.com\r\nBcc: eve@example.com" }, "mail", "is not a mail address"},
-		"mail too long":          {func(w *wireContact) { w.Mail = strings.Repeat("a", 250) + "@example.com" }, "mail", "is longer than the 254 characters"},
-		"name with a line end":   {func(w *wireContact) { w.DisplayName = "Ann\nBcc: eve@example.com" }, "displayName", "control character U+000A"},
-		"name too long":          {func(w *wireContact) { w.DisplayName = strings.Repeat("é", 257) }, "displayName", "has 257 characters"},
-		"language no tag":        {func(w *wireContact) { w.PreferredLanguage = "Japanese!" }, "preferredLanguage", "is not a BCP 47 language tag"},
-		"language there is none": {func(w *wireContact) { w.PreferredLanguage = "zz" }, "preferredLanguage", "is not a BCP 47 language tag"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := wireContact{TenantID: partnerA, Role: "adminAgent", Mail: "ann@example.com", DisplayName: "Ann", PreferredLanguage: "ja"}
-			c.edit(&w)
-			_, faults := w.contact()
-			require.Len(t, faults, 1)
-			require.Equal(t, c.field, faults[0].Field)
-			require.Contains(t, faults[0].Reason, c.says)
-		})
-	}
+func TestContactThatIsNoObjectOfTextsIsAFault(t *testing.T) {
+	_, faults := decodeContact([]byte(`{"tenantId":7}`))
+	require.Equal(t, []lifecycle.Fault{{Field: "tenantId", Value: "number", Reason: "is not of the right type, want string"}}, faults)
 }
 
 func contactJSON(fields ...string) string {
-	var w wireContact
+	var w lifecycle.WireContact
 	for i, f := range fields {
-		*w.column(i) = f
+		*w.Column(i) = f
 	}
 	text, _ := json.Marshal(w)
 	return string(text)
@@ -73,6 +35,7 @@ func TestCSVIsReadAsSpreadsheetsWriteIt(t *testing.T) {
 		"semicolons and BOM": {"\xef\xbb\xbftenantId;role;mail;displayName\nt;r;bob@x;\n", "csv | 2 " + bob},
 		"tabs":               {"tenantId\trole\tmail\nt\tr\tbob@x\n", "csv | 2 " + bob},
 		"blank lines":        {"\n\ntenantId,role,mail\n\nt,r,bob@x\n\n", "csv | 5 " + bob},
+		"zone and digest":    {"timeZone,digest,tenantId,role,mail\nAsia/Tokyo,daily,t,r,bob@x\n", "csv | 2 " + contactJSON("t", "r", "bob@x", "", "", "Asia/Tokyo", "daily")},
 		"header only":        {"tenantId,role,mail", "csv"},
 		"quoted header":      {"\"tenantId\",\"role\",\"mail\"\nt,r,bob@x\n", "csv | 2 " + bob},
 
@@ -83,9 +46,9 @@ func TestCSVIsReadAsSpreadsheetsWriteIt(t *testing.T) {
 		"quote not closed": {"tenantId,role,mail\nt,r,bob@x\nt,r,\"x\nt,r,bob@x\n", "csv | 2 " + bob + " | broken 3:1 a quotation mark opens in this row and is never closed"},
 		"not UTF-8":        {"tenantId,role,mail\nt,r,M\xfcller\nt,r,bob@x\n", "csv | 2! is not valid UTF-8; save the file as UTF-8 | 3 " + bob},
 		"long row":         {"tenantId,role,mail\nt,r," + strings.Repeat("x", maxRecord) + "\nt,r,bob@x\n", "csv | 2! is longer than 1 MiB and was passed over | 3 " + bob},
-		"column missing":   {"tenantId,displayName\nt,r\n", "f: its header line lacks role and mail; a CSV begins with the header tenantId,role,mail,displayName,preferredLanguage"},
+		"column missing":   {"tenantId,displayName\nt,r\n", "f: its header line lacks role and mail; a CSV begins with the header tenantId,role,mail,displayName,preferredLanguage,timeZone,digest"},
 		"column twice":     {"tenantId,role,mail,Mail\nt,r,a,b\n", "f: has the column mail twice; leave one out"},
-		"header broken":    {"tenantId,\"role,mail\n", "f: its header line cannot be read; write it like tenantId,role,mail,displayName,preferredLanguage"},
+		"header broken":    {"tenantId,\"role,mail\n", "f: its header line cannot be read; write it like tenantId,role,mail,displayName,preferredLanguage,timeZone,digest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.want, readAll(t, strings.NewReader(c.in), false))

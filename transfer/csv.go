@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tenure-dev/tenure/lifecycle"
 )
 
 // encoding/csv reads a whole line, and behind a quotation mark that nobody closes a whole file, into memory. Hence this
@@ -18,7 +20,7 @@ import (
 type csvReader struct {
 	s       *scanner
 	comma   byte
-	columns []int // for each column of the file its place in contactColumns; -1: passed over
+	columns []int // for each column of the file its place in [lifecycle.ContactColumns]; -1: passed over
 }
 
 // newCSVReader reads the header.
@@ -36,13 +38,13 @@ func newCSVReader(s *scanner) (*csvReader, error) {
 		return nil, err
 	}
 	if err != nil || header.why != "" {
-		return nil, &FileError{Why: "its header line cannot be read", Next: "write it like " + strings.Join(contactColumns, ",")}
+		return nil, &FileError{Why: "its header line cannot be read", Next: "write it like " + strings.Join(lifecycle.ContactColumns, ",")}
 	}
 	var missing []string
 	for _, field := range header.fields {
-		column := isContactColumn(field)
+		column := contactColumn(field)
 		if column >= 0 && slices.Contains(c.columns, column) {
-			return nil, &FileError{Why: fmt.Sprintf("has the column %s twice", contactColumns[column]), Next: "leave one out"}
+			return nil, &FileError{Why: fmt.Sprintf("has the column %s twice", lifecycle.ContactColumns[column]), Next: "leave one out"}
 		}
 		c.columns = append(c.columns, column)
 	}
@@ -53,7 +55,7 @@ func newCSVReader(s *scanner) (*csvReader, error) {
 	}
 	if len(missing) > 0 {
 		return nil, &FileError{Why: "its header line lacks " + strings.Join(missing, " and "),
-			Next: "a CSV begins with the header " + strings.Join(contactColumns, ",")}
+			Next: "a CSV begins with the header " + strings.Join(lifecycle.ContactColumns, ",")}
 	}
 	return c, nil
 }
@@ -91,10 +93,10 @@ func (c *csvReader) next() (Item, error) {
 }
 
 func (c *csvReader) json(fields []string) []byte {
-	var w wireContact
+	var w lifecycle.WireContact
 	for i, column := range c.columns {
 		if column >= 0 {
-			*w.column(column) = fields[i]
+			*w.Column(column) = fields[i]
 		}
 	}
 	text, _ := json.Marshal(w) // five strings

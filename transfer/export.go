@@ -37,13 +37,17 @@ func WriteRelationships(w io.Writer, shape Shape, p *lifecycle.Policy, each func
 
 // WriteContacts writes contacts likewise, and as [ShapeCSV] too.
 func WriteContacts(w io.Writer, shape Shape, each func(fn func(*lifecycle.Contact) error) error) (n int, err error) {
-	var write func(wireContact) error
+	var write func(*lifecycle.WireContact) error
 	var end func() error
 	if shape == ShapeCSV {
 		out := csv.NewWriter(w)
-		_ = out.Write(contactColumns) // csv.Writer keeps its errors for Error
-		write = func(c wireContact) error {
-			return out.Write([]string{c.TenantID, c.Role, c.Mail, c.DisplayName, c.PreferredLanguage})
+		_ = out.Write(lifecycle.ContactColumns) // csv.Writer keeps its errors for Error
+		row := make([]string, len(lifecycle.ContactColumns))
+		write = func(c *lifecycle.WireContact) error {
+			for i := range row {
+				row[i] = *c.Column(i)
+			}
+			return out.Write(row)
 		}
 		end = func() error { out.Flush(); return out.Error() }
 	} else {
@@ -51,12 +55,13 @@ func WriteContacts(w io.Writer, shape Shape, each func(fn func(*lifecycle.Contac
 		if err != nil {
 			return 0, fmt.Errorf("exporting contacts: %w", err)
 		}
-		write = func(c wireContact) error { return out.write(c) }
+		write = func(c *lifecycle.WireContact) error { return out.write(c) }
 		end = out.close
 	}
 	err = each(func(c *lifecycle.Contact) error {
 		n++
-		return write(newWireContact(c))
+		wire := c.Wire()
+		return write(&wire)
 	})
 	if err == nil {
 		err = end()

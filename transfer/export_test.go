@@ -68,7 +68,7 @@ func TestContactsComeBackAsTheyWere(t *testing.T) {
 	golden := inDir(t)
 	first := newMemory()
 	_, err := Import(t.Context(), first, options(), file(t, "contacts.ndjson",
-		contactJSON(partnerA, "adminAgent", "ann@example.com", `Ann "the, A" 日本`, "ja")+"\n"+
+		contactJSON(partnerA, "adminAgent", "ann@example.com", `Ann "the, A" 日本`, "ja", "Asia/Tokyo", "weekly")+"\n"+
 			contactJSON(partnerB, "globalAdministrator", "=cmd@example.com", " leading space", "zh-Hant-TW")+"\n"+
 			contactJSON(partnerB, "adminAgent", "o'neil@example.com", "", "")))
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestExportOfNothingIsAnEmptyList(t *testing.T) {
 	var b bytes.Buffer
 	_, err := WriteContacts(&b, ShapeCSV, newMemory().eachContact)
 	require.NoError(t, err)
-	require.Equal(t, "tenantId,role,mail,displayName,preferredLanguage\n", b.String())
+	require.Equal(t, "tenantId,role,mail,displayName,preferredLanguage,timeZone,digest\n", b.String())
 }
 
 func TestFullDiskIsSaid(t *testing.T) {

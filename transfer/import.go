@@ -19,8 +19,9 @@ type Store interface {
 	// The batch belongs to the caller again once it returns.
 	Relationships(ctx context.Context, batch []lifecycle.Incoming, p *lifecycle.Policy, now time.Time) ([]lifecycle.Intake, error)
 
-	// Contacts takes a batch, in which no tenant, role and mail address come twice together.
-	Contacts(ctx context.Context, batch []lifecycle.Contact) (created, updated, unchanged int, err error)
+	// Contacts takes a batch, in which no tenant, role and mail address come twice together. Notices that had nobody to go to
+	// are offered to those who are new. The batch belongs to the caller again once it returns.
+	Contacts(ctx context.Context, batch []lifecycle.Contact, p *lifecycle.NoticePolicy, now time.Time) (lifecycle.ContactCounts, error)
 
 	Commit() error
 	Rollback() error
@@ -123,6 +124,9 @@ func (im *importer) finish(err, closing error) (Report, error) {
 		}
 		r.Total.add(*t)
 	}
+	if r.RolledBack {
+		r.Offered = 0
+	}
 	return *r, errors.Join(err, closing)
 }
 
@@ -141,7 +145,7 @@ type importer struct {
 
 	incoming []lifecycle.Incoming
 	contacts []lifecycle.Contact
-	origins  []origin // of the incoming, one for each
+	origins  []origin // of the batch, one for each record
 	size     int      // of the batch, in bytes of the file
 }
 
@@ -263,6 +267,7 @@ func (im *importer) takeContact(item Item) {
 	}
 	if im.isNew("c|"+contactKey(&contact), digestOf(contact), "mail", contact.Mail, item.Line) {
 		im.contacts = append(im.contacts, contact)
+		im.origins = append(im.origins, origin{line: item.Line})
 	}
 }
 
@@ -344,11 +349,9 @@ func (im *importer) flush(ctx context.Context) error {
 		}
 	}
 	if len(im.contacts) > 0 {
-		created, updated, unchanged, err := im.store.Contacts(ctx, im.contacts)
-		if err != nil {
+		if err := im.flushContacts(ctx); err != nil {
 			return fmt.Errorf("import: storing contacts of %s: %w", im.file.File, err)
 		}
-		im.file.add(Tally{Created: created, Updated: updated, Unchanged: unchanged})
 	}
 	im.emptyBatch()
 	return nil
@@ -371,18 +374,31 @@ func (im *importer) flushRelationships(ctx context.Context) error {
 		case lifecycle.TakenBefore:
 			im.file.Unchanged++
 		default:
-			im.refused(im.origins[i], intake)
+			f := lifecycle.Fault{Reason: "was refused by the store"}
+			if intake.Fault != nil {
+				f = *intake.Fault
+			}
+			im.refused(im.origins[i], f)
 		}
 	}
 	return nil
 }
 
-func (im *importer) refused(from origin, intake lifecycle.Intake) {
-	im.file.Refused++
-	f := lifecycle.Fault{Reason: "was refused by the store"}
-	if intake.Fault != nil {
-		f = *intake.Fault
+func (im *importer) flushContacts(ctx context.Context) error {
+	counts, err := im.store.Contacts(ctx, im.contacts, &im.o.Policy.Notices, im.relations.now)
+	if err != nil {
+		return err
 	}
+	im.file.add(Tally{Created: counts.Created, Updated: counts.Updated, Unchanged: counts.Unchanged})
+	im.report.Offered += counts.Offered
+	for _, r := range counts.Refused {
+		im.refused(im.origins[r.Index], r.Fault)
+	}
+	return nil
+}
+
+func (im *importer) refused(from origin, f lifecycle.Fault) {
+	im.file.Refused++
 	im.fault(from.line, from.id, f)
 }
 

@@ -406,6 +406,38 @@ func TestContactsAreTakenOnce(t *testing.T) {
 	require.Equal(t, 2, r.Total.Unchanged)
 }
 
+func TestContactsThatTheStoreDoesNotTakeAreReportedWithTheirLines(t *testing.T) {
+	golden := inDir(t)
+	store := newMemory()
+	store.fullAt, store.unreached = 2, 3
+	path := file(t, "contacts.csv", "mail,tenantId,role\n"+
+		"ann@example.com,"+partnerA+",adminAgent\n"+
+		"nobody,"+partnerA+",adminAgent\n"+
+		"bob@example.com,"+partnerA+",adminAgent\n"+
+		"cy@example.com,"+partnerA+",adminAgent\n"+
+		"ann@example.com,"+partnerB+",adminAgent\n")
+	r, err := Import(t.Context(), store, options(), path)
+	require.NoError(t, err)
+	require.Equal(t, Tally{Records: 5, Created: 2, Refused: 2, Faulty: 1}, r.Total)
+	require.Equal(t, 6, r.Offered)
+	golden("report_contacts_refused.txt", reportText(t, r))
+
+	store = newMemory()
+	store.fullAt, store.unreached = 1, 1
+	o := options()
+	o.Strict = true
+	r, err = Import(t.Context(), store, o, path)
+	require.NoError(t, err)
+	require.True(t, r.RolledBack)
+	require.Zero(t, r.Offered, "nobody was added")
+
+	store = newMemory()
+	store.unreached = 1
+	r, err = Import(t.Context(), store, options(), file(t, "one.csv", "mail,tenantId,role\nann@example.com,"+partnerA+",adminAgent\n"))
+	require.NoError(t, err)
+	require.Equal(t, "one.csv: 1 contact: 1 created\n1 notice that had found nobody goes to these contacts now\n", reportText(t, r))
+}
+
 func TestProgressRunsToTheEnd(t *testing.T) {
 	inDir(t)
 	a, b := file(t, "a", active(1)), file(t, "b", active(2)+"\n"+active(3))

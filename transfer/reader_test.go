@@ -94,7 +94,7 @@ func TestEveryShapeIsReadWithTheLinesOfItsRecords(t *testing.T) {
 		"zip":                  {"PK\x03\x04....", `f: looks like a zip archive or an Excel workbook; unpack it, or save the sheet as CSV (UTF-8)`},
 		"PDF":                  {"%PDF-1.7", `f: looks like a PDF; export the data as JSON or CSV`},
 		"NULs":                 {"{\x00\"\x00", `f: contains NUL bytes: it is UTF-16 or not text at all; save as UTF-8`},
-		"plain text":           {"hello\x1b[31m", `f: is neither JSON nor a CSV of contacts: it begins with "hello?[31m"; a CSV begins with the header tenantId,role,mail,displayName,preferredLanguage`},
+		"plain text":           {"hello\x1b[31m", `f: is neither JSON nor a CSV of contacts: it begins with "hello?[31m"; a CSV begins with the header tenantId,role,mail,displayName,preferredLanguage,timeZone,digest`},
 		"CSV of relationships": {"displayName,status\nx,active\n", `f: looks like a CSV of relationships; CSV is read for contacts only; give relationships as JSON or NDJSON`},
 		"Latin-1":              {"Name\xe4,x\n", `f: is neither JSON nor UTF-8 text; save as UTF-8`},
 	} {

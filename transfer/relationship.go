@@ -124,7 +124,7 @@ func kindOf(text []byte) (kind Kind, why string) {
 	case m.ID != nil:
 		return Relationships, ""
 	}
-	return KindUnknown, "has none of the fields of a relationship (id, displayName, duration, status, …) or of a contact (" + strings.Join(contactColumns, ", ") + ")"
+	return KindUnknown, "has none of the fields of a relationship (id, displayName, duration, status, …) or of a contact (" + strings.Join(lifecycle.ContactColumns, ", ") + ")"
 }
 
 // idOf is the id of a record that could not be read, for the report.

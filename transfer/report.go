@@ -97,6 +97,8 @@ type Report struct {
 	Faults     []FileFault // the first of them; Options.OnFault hears of all
 	FaultCount int         // of all, a record may have several
 
+	Offered int // notices that had nobody to go to, and go to contacts of these files now
+
 	Interrupted bool // it stopped before the end of the files
 	RolledBack  bool // nothing was taken, of any file
 }
@@ -112,6 +114,12 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	if len(r.Files) > 1 {
 		fmt.Fprintf(&b, "all %d files: %s\n", len(r.Files), counted(r.Total.Records, "record")+outcome(r.Total))
+	}
+	switch {
+	case r.Offered == 1:
+		b.WriteString("1 notice that had found nobody goes to these contacts now\n")
+	case r.Offered > 1:
+		fmt.Fprintf(&b, "%d notices that had found nobody go to these contacts now\n", r.Offered)
 	}
 	if r.FaultCount > 0 {
 		fmt.Fprintf(&b, "\n%s", counted(r.FaultCount, "fault"))

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tenure-dev/tenure/lifecycle"
 )
 
 // A Shape is how a file arranges its records.
@@ -176,7 +178,7 @@ func classifyText(text []byte) (Shape, error) {
 		return "", &FileError{Why: "is neither JSON nor UTF-8 text", Next: "save as UTF-8"}
 	}
 	return "", &FileError{Why: fmt.Sprintf("is neither JSON nor a CSV of contacts: it begins with %q", printable(string(header))),
-		Next: "a CSV begins with the header " + strings.Join(contactColumns, ",")}
+		Next: "a CSV begins with the header " + strings.Join(lifecycle.ContactColumns, ",")}
 }
 
 // printable keeps what came from a file from filling the screen, or from writing commands to a terminal.

@@ -131,8 +131,8 @@ func (d *discard) Relationships(_ context.Context, batch []lifecycle.Incoming, _
 	return d.intakes, nil
 }
 
-func (d *discard) Contacts(_ context.Context, batch []lifecycle.Contact) (created, updated, unchanged int, err error) {
-	return len(batch), 0, 0, nil
+func (d *discard) Contacts(_ context.Context, batch []lifecycle.Contact, _ *lifecycle.NoticePolicy, _ time.Time) (lifecycle.ContactCounts, error) {
+	return lifecycle.ContactCounts{Created: len(batch)}, nil
 }
 func (d *discard) Commit() error   { return nil }
 func (d *discard) Rollback() error { return nil }

@@ -32,6 +32,9 @@ type memory struct {
 	contacts map[string]lifecycle.Contact
 	changes  []lifecycle.Change
 
+	fullAt    int // so many contacts are enough; 0: never
+	unreached int // notices that a new contact gets
+
 	committed, rolledBack int
 	batches               []int
 	fail                  func(batch int) error // called before each batch
@@ -70,22 +73,26 @@ func (m *memory) Relationships(_ context.Context, batch []lifecycle.Incoming, p 
 	return intakes, nil
 }
 
-func (m *memory) Contacts(_ context.Context, batch []lifecycle.Contact) (created, updated, unchanged int, err error) {
+func (m *memory) Contacts(_ context.Context, batch []lifecycle.Contact, _ *lifecycle.NoticePolicy, _ time.Time) (counts lifecycle.ContactCounts, err error) {
 	if err := m.begin(len(batch)); err != nil {
-		return 0, 0, 0, err
+		return counts, err
 	}
-	for _, c := range batch {
+	for i, c := range batch {
 		switch before, ok := m.contacts[contactKey(&c)]; {
+		case !ok && m.fullAt > 0 && len(m.contacts) >= m.fullAt:
+			counts.Refused = append(counts.Refused, lifecycle.ContactRefused{Index: i, Fault: lifecycle.Fault{Field: "tenantId", Value: c.TenantID, Reason: "has enough"}})
+			continue
 		case !ok:
-			created++
+			counts.Created++
+			counts.Offered += m.unreached
 		case before == c:
-			unchanged++
+			counts.Unchanged++
 		default:
-			updated++
+			counts.Updated++
 		}
 		m.contacts[contactKey(&c)] = c
 	}
-	return created, updated, unchanged, nil
+	return counts, nil
 }
 
 func (m *memory) Commit() error   { m.committed++; return nil }

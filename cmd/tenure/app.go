@@ -29,13 +29,13 @@ type app struct {
 	*settings
 	ctx            context.Context // ends with the first signal
 	stdout, stderr io.Writer
-	opened         []io.Closer // databases, to be closed when the command is over
+	opened         []io.Closer // databases and channels, to be closed when the command is over
 }
 
-// close closes what was opened.
+// close closes what was opened, the last first.
 func (a *app) close() error {
 	var err error
-	for _, c := range a.opened {
+	for _, c := range slices.Backward(a.opened) {
 		err = errors.Join(err, c.Close())
 	}
 	return err
@@ -161,7 +161,7 @@ func (a *app) assemble(db *storage.DB, policy *lifecycle.Policy, lead bool, bell
 	return &works{
 		db: db, policy: policy, log: log,
 		sweeper: &jobs.Sweeper{Store: db, Policy: policy, Bell: bell, Now: now, Wall: wall, Log: log, Metrics: metrics, Parallel: 1},
-		courier: &jobs.Courier{Store: db, Notifier: notifier, Now: now, Wall: wall, Log: log, Metrics: metrics},
+		courier: &jobs.Courier{Store: db, Policy: policy, Notifier: notifier, Now: now, Wall: wall, Log: log, Metrics: metrics},
 	}, nil
 }
 
@@ -181,17 +181,4 @@ func (a *app) goBy(db *storage.DB, policy *lifecycle.Policy, lead bool) error {
 		a.log().Info("the policy has changed; the next timers were set anew", "records", moved)
 	}
 	return err
-}
-
-// mailer is the notifier of a real deployment.
-func (a *app) mailer(m mailSettings, sandbox bool) (jobs.Notifier, error) {
-	files, err := notify.NewFiles(m.MailDir)
-	if err != nil {
-		return nil, err
-	}
-	notifier, err := notify.New(notify.Options{Channel: files, From: m.MailFrom, Domain: m.MailDomain, DefaultLanguage: m.MailLanguage, Sandbox: sandbox})
-	if err != nil {
-		return nil, codedError{exitUsage, err}
-	}
-	return notifier, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,7 +44,7 @@ func (c *clockAdvanceCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	policy, err := readPolicy(a.Policy)
+	mail, err := a.mailing(&c.mailSettings)
 	if err != nil {
 		return err
 	}
@@ -59,7 +60,11 @@ func (c *clockAdvanceCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	w, err := a.handWorks(db, policy, c.mailSettings)
+	w, err := a.handWorks(db, mail)
+	if err != nil {
+		return err
+	}
+	sent, err := a.beginSending(db, mail)
 	if err != nil {
 		return err
 	}
@@ -78,12 +83,15 @@ func (c *clockAdvanceCmd) Run(a *app) error {
 		bar.at(int64(at.Sub(from)/time.Second), int64(to.Sub(from)/time.Second), fmt.Sprintf("%s, %d changes", at.Format(time.DateOnly), sum.Changed))
 	}
 	bar.end()
+	if _, err := w.courier.Erase(a.ctx); err != nil {
+		return err
+	}
 	_, err = fmt.Fprintf(a.stdout, "The clock says %s. Found due %d, changed %d, failed %d, notices %d.\n",
 		lifecycle.FormatInstant(to), sum.Found, sum.Changed, sum.Failed, sum.Notices)
 	if err == nil && sum.Failed > 0 {
-		return partial("%d records failed; `tenure sweeps list` and `tenure sweeps show ID` name them", sum.Failed)
+		err = partial("%s failed; `tenure sweeps list` and `tenure sweeps show ID` say why", plural(sum.Failed, "record"))
 	}
-	return err
+	return errors.Join(err, sent.report(a))
 }
 
 func (c *clockAdvanceCmd) target(from time.Time) (time.Time, error) {

@@ -34,12 +34,19 @@ type outputFlag struct {
 	Output string `short:"o" env:"TENURE_OUTPUT" enum:"table,json,ndjson" default:"table" help:"table, json or ndjson (default: ${default})."`
 }
 
+// messageSettings say how notices are written.
+type messageSettings struct {
+	MailFrom      string `env:"TENURE_MAIL_FROM" placeholder:"ADDRESS" default:"tenure@localhost" help:"Sender of notices (default: ${default})."`
+	MailDomain    string `env:"TENURE_MAIL_DOMAIN" placeholder:"DOMAIN" default:"tenure.localhost" help:"Domain of message ids (default: ${default})."`
+	MailLanguage  string `env:"TENURE_MAIL_LANGUAGE" placeholder:"LANGUAGE" default:"en" help:"Language for recipients whose own is not known, one that there are templates for (default: ${default})."`
+	MailTemplates string `env:"TENURE_MAIL_TEMPLATES" placeholder:"DIR" help:"Folder of templates to use instead of the built-in ones, phrase by phrase."`
+}
+
 // mailSettings are for commands that send notices.
 type mailSettings struct {
-	MailDir      string `env:"TENURE_MAIL_DIR" placeholder:"DIR" default:"tenure-data/mail" help:"Folder that notices are written to, as .eml files (default: ${default})."`
-	MailFrom     string `env:"TENURE_MAIL_FROM" placeholder:"ADDRESS" default:"tenure@localhost" help:"Sender of notices (default: ${default})."`
-	MailDomain   string `env:"TENURE_MAIL_DOMAIN" placeholder:"DOMAIN" default:"tenure.localhost" help:"Domain of message ids (default: ${default})."`
-	MailLanguage string `env:"TENURE_MAIL_LANGUAGE" enum:"en,ja" default:"en" help:"Language for recipients whose own is not known: en or ja (default: ${default})."`
+	Channel channelAddresses `env:"TENURE_CHANNEL" placeholder:"NAME=ADDRESS" help:"Channel that notices leave on, at an address that begins with smtp:, smtps:, https:, file: or log:; may be given again for another name (default: mail=file: and the folder of --mail-dir)."`
+	MailDir string           `env:"TENURE_MAIL_DIR" placeholder:"DIR" default:"tenure-data/mail" help:"Folder that notices are written to, as .eml files, where --channel names no other channel \"mail\" (default: ${default})."`
+	messageSettings
 }
 
 // secretFlags are masked wherever they are shown: they may hold a password.
@@ -107,9 +114,9 @@ func (f *configFile) Validate(app *kong.Application) error {
 	return errors.Join(faults...)
 }
 
-// Resolve answers for a flag. The environment goes first, which kong by itself would have the other way round.
+// Resolve answers for a flag that is a setting. The environment goes first, which kong by itself would have the other way round.
 func (f *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if fromEnvironment(flag) != "" {
+	if len(flag.Envs) == 0 || fromEnvironment(flag) != "" {
 		return nil, nil
 	}
 	value, ok := f.values[flag.Name]

@@ -32,6 +32,7 @@ func (c *demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	policy.Notices.Routes = nil // here is one channel
 	d, err := a.newDemo(c.Dir, policy)
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (a *app) newDemo(dir string, policy *lifecycle.Policy) (*demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	notifier, err := notify.New(notify.Options{Channel: files, From: "tenure@partner.example", Domain: "demo.tenure.localhost", DefaultLanguage: "en", Sandbox: true})
+	notifier, err := notify.New(notify.Options{Channels: map[string]notify.Channel{lifecycle.DefaultChannel: files}, From: "tenure demo <tenure@partner.example>", Domain: "demo.tenure.localhost", DefaultLanguage: "en", Sandbox: true})
 	if err != nil {
 		return nil, err
 	}
@@ -132,18 +133,17 @@ func (d *demo) load(ctx context.Context, p *portfolio) error {
 	if err != nil {
 		return err
 	}
-	store := intake{into, d.db}
-	if _, _, _, err := store.Contacts(ctx, p.contacts); err != nil {
-		return errors.Join(err, store.Rollback())
+	if _, err := into.Contacts(ctx, p.contacts, &d.policy.Notices, demoStart); err != nil {
+		return errors.Join(err, into.Rollback())
 	}
 	batch := make([]lifecycle.Incoming, len(p.records))
 	for i, r := range p.records {
 		batch[i] = lifecycle.Incoming{Record: r, Digest: r.ID}
 	}
-	if _, err := store.Relationships(ctx, batch, d.policy, demoStart); err != nil {
-		return errors.Join(err, store.Rollback())
+	if _, err := into.Relationships(ctx, batch, d.policy, demoStart); err != nil {
+		return errors.Join(err, into.Rollback())
 	}
-	return store.Commit()
+	return into.Commit()
 }
 
 // run lets the two years pass while the workers work.
@@ -218,11 +218,11 @@ func (d *demo) day(ctx context.Context, at time.Time) (lifecycle.Sweep, error) {
 		return sweep, err
 	}
 	return sweep, poll(ctx, func() (bool, error) {
-		waiting, err := d.db.WaitingLetters(ctx, wall())
-		if err == nil && waiting > 0 {
+		waiting, err := d.db.WaitingLetters(ctx, at, wall())
+		if err == nil && len(waiting) > 0 {
 			err = d.queue.RingDelivery(ctx)
 		}
-		return waiting == 0, err
+		return len(waiting) == 0, err
 	})
 }
 

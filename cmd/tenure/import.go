@@ -91,11 +91,11 @@ func (in *lateIntake) Relationships(ctx context.Context, batch []lifecycle.Incom
 	return in.store.Relationships(ctx, batch, p, now)
 }
 
-func (in *lateIntake) Contacts(ctx context.Context, batch []lifecycle.Contact) (created, updated, unchanged int, err error) {
+func (in *lateIntake) Contacts(ctx context.Context, batch []lifecycle.Contact, p *lifecycle.NoticePolicy, now time.Time) (lifecycle.ContactCounts, error) {
 	if err := in.ready(); err != nil {
-		return 0, 0, 0, err
+		return lifecycle.ContactCounts{}, err
 	}
-	return in.store.Contacts(ctx, batch)
+	return in.store.Contacts(ctx, batch, p, now)
 }
 
 func (in *lateIntake) Commit() error {
@@ -138,13 +138,8 @@ func (a *app) importFiles(into transfer.Store, o importOptions, files []string) 
 	}, files...)
 }
 
-// intake is a database's import in the words of package transfer.
+// intake is an import, and the database that it goes into.
 type intake struct {
 	*storage.Import
 	db *storage.DB
-}
-
-func (in intake) Contacts(ctx context.Context, batch []lifecycle.Contact) (created, updated, unchanged int, err error) {
-	counts, err := in.Import.Contacts(ctx, batch)
-	return counts.Created, counts.Updated, counts.Unchanged, err
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 
+	_ "time/tzdata" // time zones of readers, on machines that have none
+
 	"github.com/alecthomas/kong"
 )
 
@@ -35,8 +37,9 @@ type cli struct {
 	Migrate   migrateCmd   `cmd:"" group:"Running it" help:"Create or upgrade the database."`
 	Token     tokenCmd     `cmd:"" group:"Running it" help:"Tokens for the HTTP interface."`
 
-	Import importCmd `cmd:"" group:"Records in and out" help:"Read relationships or contacts from files."`
-	Export exportCmd `cmd:"" group:"Records in and out" help:"Write all relationships, or all contacts."`
+	Import   importCmd   `cmd:"" group:"Records in and out" help:"Read relationships or contacts from files."`
+	Export   exportCmd   `cmd:"" group:"Records in and out" help:"Write all relationships, or all contacts."`
+	Contacts contactsCmd `cmd:"" group:"Records in and out" help:"Who is told: the people in each tenant, and who is missing."`
 
 	Sweep         sweepCmd         `cmd:"" group:"Looking and acting" help:"Do what is due now, and wait until it is done."`
 	Sweeps        sweepsCmd        `cmd:"" group:"Looking and acting" help:"Past and running sweeps."`

@@ -121,6 +121,14 @@ func textOrNull[T ~string](s T) *T {
 	return &s
 }
 
+// plural is a number of things, e.g. "3 notices".
+func plural(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor is a small number

@@ -31,10 +31,7 @@ type policyFile struct {
 	Names struct {
 		HoldFor *string `yaml:"holdFor"`
 	} `yaml:"names"`
-	Notices struct {
-		StaleAfter   *string `yaml:"staleAfter"`
-		TellExtended *bool   `yaml:"tellExtended"`
-	} `yaml:"notices"`
+	Notices noticesFile `yaml:"notices"`
 }
 
 // readPolicy reads and checks a policy file, and reports all of its faults at once. Without a file it is the default.
@@ -100,14 +97,12 @@ func (f *policyFile) apply(p *lifecycle.Policy) []error {
 	period("autoExtend.by", f.AutoExtend.By, &p.AutoExtend.By)
 	period("names.holdFor", f.Names.HoldFor, &p.Names.HoldFor)
 	period("notices.staleAfter", f.Notices.StaleAfter, &p.Notices.StaleAfter)
+	period("notices.eraseAfter", f.Notices.EraseAfter, &p.Notices.EraseAfter)
 	if f.Warnings.Before != nil {
 		p.Warnings.Before = make([]lifecycle.Period, len(*f.Warnings.Before))
 		for i := range *f.Warnings.Before {
 			period(fmt.Sprintf("warnings.before[%d]", i), &(*f.Warnings.Before)[i], &p.Warnings.Before[i])
 		}
 	}
-	if f.Notices.TellExtended != nil {
-		p.Notices.TellExtended = *f.Notices.TellExtended
-	}
-	return faults
+	return append(faults, f.Notices.apply(&p.Notices)...)
 }

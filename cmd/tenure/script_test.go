@@ -63,6 +63,8 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"waitfor":    waitFor,
 		"token":      keepToken,
 		"sql":        runSQL,
+
+		"manycontacts": manyContacts,
 	}
 }
 
@@ -177,6 +179,21 @@ func runSQL(ts *testscript.TestScript, neg bool, args []string) {
 	if _, err = db.Exec(args[1]); (err == nil) == neg {
 		ts.Fatalf("%s: %v", args[1], err)
 	}
+}
+
+// manyContacts writes a file of so many people with one role in one tenant: manycontacts NUMBER FILE.
+func manyContacts(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: manycontacts NUMBER FILE")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var b strings.Builder
+	b.WriteString("tenantId,role,mail\n")
+	for i := range n {
+		fmt.Fprintf(&b, "22222222-2222-4222-8222-222222222222,globalAdministrator,person-%04d@fabrikam.example\n", i)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
 }
 
 // keepToken puts the token that was just made where the reader would: token.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/tenure-dev/tenure/httpapi"
 	"github.com/tenure-dev/tenure/jobs"
-	"github.com/tenure-dev/tenure/lifecycle"
 	"github.com/tenure-dev/tenure/storage"
 )
 
@@ -100,7 +99,7 @@ func (a *app) runRoles(r roles) error {
 	if err != nil {
 		return err
 	}
-	policy, err := readPolicy(a.Policy)
+	mail, err := r.mailing(a)
 	if err != nil {
 		return err
 	}
@@ -122,15 +121,15 @@ func (a *app) runRoles(r roles) error {
 	if err != nil {
 		return err
 	}
-	w, err := a.assembleRoles(db, policy, r, client, metrics)
+	w, err := a.assembleRoles(db, mail, r, client, metrics)
 	if err != nil {
 		return err
 	}
-	server, listener, err := a.openAPI(w, r.api, client, registry)
+	server, listener, err := a.openAPI(w, r.api, mail, client, registry)
 	if err != nil {
 		return err
 	}
-	w.log.Info("tenure is running", "role", r.name, "version", version, "database", maskPassword(a.DB), "queue", queueName(a.Redis))
+	w.log.Info("tenure is running", "role", r.name, "version", version, "database", maskPassword(a.DB), "queue", queueName(a.Redis), "channels", mail.shown())
 	group, ctx := errgroup.WithContext(a.ctx)
 	if listener != nil {
 		group.Go(func() error { return server.Serve(ctx, listener) })
@@ -149,22 +148,27 @@ func (a *app) runRoles(r roles) error {
 	return err
 }
 
-func (a *app) assembleRoles(db *storage.DB, policy *lifecycle.Policy, r roles, client redis.UniversalClient, metrics *jobs.Metrics) (*works, error) {
+// mailing is what the process sends with; one that does not send has a policy all the same.
+func (r roles) mailing(a *app) (mailing, error) {
+	if r.mail != nil {
+		return a.mailing(r.mail)
+	}
+	policy, err := readPolicy(a.Policy)
+	return mailing{policy: policy}, err
+}
+
+func (a *app) assembleRoles(db *storage.DB, mail mailing, r roles, client redis.UniversalClient, metrics *jobs.Metrics) (*works, error) {
 	now, err := a.clock(db)
 	if err != nil {
 		return nil, err
 	}
 	var notifier jobs.Notifier
 	if r.mail != nil {
-		kind, err := db.Kind(a.ctx)
-		if err != nil {
-			return nil, err
-		}
-		if notifier, err = a.mailer(*r.mail, kind == storage.Sandbox); err != nil {
+		if notifier, err = mail.open(a, db); err != nil {
 			return nil, err
 		}
 	}
-	return a.assemble(db, policy, r.scheduler != nil, jobs.NewQueue(client, wall), notifier, now, metrics)
+	return a.assemble(db, mail.policy, r.scheduler != nil, jobs.NewQueue(client, wall), notifier, now, metrics)
 }
 
 // openQueue connects to Redis, or starts a queue in this process. A Redis that is away is no reason not to start.
@@ -209,7 +213,7 @@ func queueName(redis string) string {
 
 // openAPI makes the HTTP server and takes its address, so that one that cannot be had is known before anything is begun.
 // Without api there is neither.
-func (a *app) openAPI(w *works, api *apiSettings, client redis.UniversalClient, registry *prometheus.Registry) (*httpapi.Server, net.Listener, error) {
+func (a *app) openAPI(w *works, api *apiSettings, mail mailing, client redis.UniversalClient, registry *prometheus.Registry) (*httpapi.Server, net.Listener, error) {
 	if api == nil {
 		return nil, nil, nil
 	}
@@ -219,6 +223,7 @@ func (a *app) openAPI(w *works, api *apiSettings, client redis.UniversalClient, 
 	}
 	server, err := httpapi.New(httpapi.Options{
 		Store: w.db, Sweeper: w.sweeper, Now: w.sweeper.Now, Logger: w.log, Registry: registry, Version: version,
+		Policy: w.policy, Channels: mail.names(),
 		Checks: []httpapi.Check{
 			{Name: "database", Probe: w.db.Ping},
 			{Name: queue, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }},

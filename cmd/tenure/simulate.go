@@ -108,7 +108,7 @@ func (c *simulateCmd) load(a *app, s *simulation, from time.Time) (faults int, e
 		if err != nil {
 			return faults, err
 		}
-		report, err := a.importFiles(intake{into, s.db}, options, []string{in.file})
+		report, err := a.importFiles(into, options, []string{in.file})
 		if err != nil {
 			return faults, err
 		}
@@ -186,7 +186,7 @@ func (a *app) newSimulation(policy *lifecycle.Policy, from time.Time) (*simulati
 		return nil, err
 	}
 	a.LogLevel = "warn" // what happens goes into the files
-	s.works, err = a.assemble(db, policy, true, jobs.Silence{}, notify.NewDiscard("simulation.tenure.localhost"), func() time.Time { return s.now }, nil)
+	s.works, err = a.assemble(db, policy, true, jobs.Silence{}, notify.NewDiscard("simulation.tenure.localhost", routedChannels(&policy.Notices)...), func() time.Time { return s.now }, nil)
 	return s, err
 }
 
@@ -316,9 +316,35 @@ func (s *simulation) write(ctx context.Context, dir string) error {
 	)
 }
 
-// simulatedLetter leaves out what only a real deployment has.
+// A letterLine is a notice to one recipient without what only a real deployment has.
+type letterLine struct {
+	RelationshipID   *string                `json:"relationshipId"` // null for a digest
+	Kind             lifecycle.NoticeKind   `json:"kind"`
+	Stage            *string                `json:"stage"`
+	EndDateTime      *string                `json:"endDateTime"`
+	Recipient        recipientLine          `json:"recipient"`
+	Channel          string                 `json:"channel"`
+	Endpoint         bool                   `json:"endpoint,omitempty"`
+	DueDateTime      *string                `json:"dueDateTime"`
+	RecordedDateTime *string                `json:"recordedDateTime"`
+	Status           lifecycle.NoticeStatus `json:"status"`
+	Reason           *lifecycle.Reason      `json:"reason"`
+}
+
+type recipientLine struct {
+	TenantID *string        `json:"tenantId"`
+	Mail     *string        `json:"mail"`
+	Role     lifecycle.Role `json:"role"`
+	Language *string        `json:"language"`
+}
+
 func simulatedLetter(l lifecycle.Letter) letterLine {
-	line := letterJSON(l)
-	line.ID, line.Attempts, line.LastError, line.SentDateTime = "", 0, "", nil
+	line := letterLine{RelationshipID: textOrNull(l.Relationship.ID), Kind: l.Kind, EndDateTime: orNull(l.End),
+		Recipient: recipientLine{textOrNull(l.Recipient.TenantID), textOrNull(l.Recipient.Mail), l.Recipient.Role, textOrNull(l.Recipient.Language)},
+		Channel:   l.Channel, Endpoint: l.Endpoint,
+		DueDateTime: orNull(l.Due), RecordedDateTime: orNull(l.Recorded), Status: l.Status, Reason: textOrNull(l.Reason)}
+	if !l.Stage.IsZero() {
+		line.Stage = textOrNull(l.Stage.String())
+	}
 	return line
 }

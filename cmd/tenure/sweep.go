@@ -27,7 +27,7 @@ func (c *sweepCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	policy, err := readPolicy(a.Policy)
+	mail, err := a.mailing(&c.mailSettings)
 	if err != nil {
 		return err
 	}
@@ -36,11 +36,15 @@ func (c *sweepCmd) Run(a *app) error {
 		return err
 	}
 	if c.DryRun {
-		if err := a.sameTimers(db, policy); err != nil {
+		if err := a.sameTimers(db, mail.policy); err != nil {
 			return err
 		}
 	}
-	w, err := a.handWorks(db, policy, c.mailSettings)
+	w, err := a.handWorks(db, mail)
+	if err != nil {
+		return err
+	}
+	sent, err := a.beginSending(db, mail)
 	if err != nil {
 		return err
 	}
@@ -54,23 +58,12 @@ func (c *sweepCmd) Run(a *app) error {
 		return err
 	}
 	if !c.DryRun {
-		if err := w.courier.Deliver(a.ctx); err != nil {
-			return err
+		err := w.courier.Deliver(a.ctx)
+		if _, erasing := w.courier.Erase(a.ctx); err != nil || erasing != nil { // a scheduler does so by itself; who sweeps by hand has none
+			return errors.Join(err, erasing)
 		}
 	}
-	return errors.Join(a.reportSweep(db, sweep, c.Output), a.reportUnsent(db))
-}
-
-// reportUnsent fails where notices could not be sent: without a tenure that serves nobody tries again until the next sweep.
-func (a *app) reportUnsent(db *storage.DB) error {
-	counts, err := db.NoticeCounts(a.ctx)
-	if err != nil {
-		return err
-	}
-	if failed := counts[lifecycle.NoticeFailed]; failed > 0 {
-		return partial("%d notices could not be sent yet; `tenure notices list --status failed` says why, and `tenure serve` or the next sweep tries again", failed)
-	}
-	return nil
+	return errors.Join(a.reportSweep(db, sweep, c.Output), sent.report(a))
 }
 
 // sameTimers refuses a policy that the stored timers were not set by: to sweep by another one they have to be set anew, and a
@@ -85,16 +78,12 @@ func (a *app) sameTimers(db *storage.DB, policy *lifecycle.Policy) error {
 }
 
 // handWorks are the parts for a command that does the work itself, beside whatever workers there are.
-func (a *app) handWorks(db *storage.DB, policy *lifecycle.Policy, mail mailSettings) (*works, error) {
+func (a *app) handWorks(db *storage.DB, mail mailing) (*works, error) {
 	now, err := a.clock(db)
 	if err != nil {
 		return nil, err
 	}
-	kind, err := db.Kind(a.ctx)
-	if err != nil {
-		return nil, err
-	}
-	notifier, err := a.mailer(mail, kind == storage.Sandbox)
+	notifier, err := mail.open(a, db)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +95,7 @@ func (a *app) handWorks(db *storage.DB, policy *lifecycle.Policy, mail mailSetti
 		}
 		bell = jobs.NewQueue(client, wall)
 	}
-	return a.assemble(db, policy, a.embedded(), bell, notifier, now, nil)
+	return a.assemble(db, mail.policy, a.embedded(), bell, notifier, now, nil)
 }
 
 // reportSweep prints a finished sweep, and fails where some of its records did.
