@@ -22,6 +22,7 @@ import (
 
 	"github.com/tenure-dev/tenure/jobs"
 	"github.com/tenure-dev/tenure/lifecycle"
+	"github.com/tenure-dev/tenure/notify"
 )
 
 const root = "../.."
@@ -372,20 +373,39 @@ func TestExamplesOfThePolicyAreRead(t *testing.T) {
 	require.Contains(t, files, "policy.yaml")
 
 	// The table has each key once, with the default that the example shows.
-	var example map[string]map[string]any
+	var example map[string]any
 	require.NoError(t, yaml.Unmarshal([]byte(files["policy.yaml"]), &example))
 	shown := map[string]string{}
-	for section, keys := range example {
-		for key, value := range keys {
-			shown[section+"."+key] = strings.ReplaceAll(fmt.Sprint(value), " ", ", ")
-		}
-	}
+	showPolicy(example, "", shown)
 	described := map[string]string{}
 	for _, row := range tableAfter(t, "docs/policy.md", "Keys") {
-		described[strings.Trim(row[0], "`")] = strings.Trim(row[1], "`")
+		described[strings.Trim(row[0], "`")] = strings.Trim(row[1], "`\"")
 	}
 	require.Equal(t, shown, described)
 	require.Equal(t, policyKeys(reflect.TypeOf(policyFile{}), ""), slices.Sorted(maps.Keys(described)))
+
+	var routeKeys []string
+	for _, key := range firstColumn(tableAfter(t, "docs/policy.md", "routes")) {
+		routeKeys = append(routeKeys, strings.Trim(key, "`"))
+	}
+	slices.Sort(routeKeys)
+	require.Equal(t, policyKeys(reflect.TypeOf(routeFile{}), ""), routeKeys)
+}
+
+// showPolicy lists the values of a policy file by their keys.
+func showPolicy(section map[string]any, prefix string, shown map[string]string) {
+	for key, value := range section {
+		inner, ok := value.(map[string]any)
+		switch {
+		case ok && len(inner) == 0: // as JSON has it; Go would call it map[]
+			shown[prefix+key] = "{}"
+			continue
+		case ok:
+			showPolicy(inner, prefix+key+".", shown)
+			continue
+		}
+		shown[prefix+key] = strings.ReplaceAll(fmt.Sprint(value), " ", ", ")
+	}
 }
 
 // TestLookAtAPolicyBeforeItIsUsed does what docs/policy.md advises.
@@ -438,6 +458,7 @@ func TestCommandsThatPagesSpeakOfExist(t *testing.T) {
 				}
 				return "x"
 			})
+			command = regexp.MustCompile(`'[^']*'`).ReplaceAllString(command, "x")
 			if strings.ContainsAny(command, "…") {
 				continue
 			}
@@ -486,21 +507,22 @@ func TestEverySettingIsInTheOperatorsGuide(t *testing.T) {
 		}
 	}
 	page := read(t, "docs/operating.md")
-	sends := strings.Join(regexp.MustCompile("`([a-z ]+)`").FindAllString(regexp.MustCompile(`"What sends" is .*`).FindString(page), -1), ", ")
+	send := commandsNamedIn(regexp.MustCompile(`"What sends" is .*`).FindString(page))
+	write := append(commandsNamedIn(regexp.MustCompile(`"What writes" is .*`).FindString(page)), send...)
+	slices.Sort(write)
 	for name, s := range actual {
-		switch of := commands[name]; {
+		of := slices.Sorted(slices.Values(commands[name]))
+		switch {
 		case len(of) == len(leaves):
 			s.of = "all"
 		case name == "output":
 			s.of = "what lists and shows"
-		case strings.HasPrefix(name, "mail-"):
-			slices.Sort(of)
-			named := strings.Split(strings.ReplaceAll(sends, "`", ""), ", ")
-			slices.Sort(named)
-			require.Equal(t, of, named, "which commands have --%s", name)
+		case slices.Equal(of, send):
 			s.of = "what sends"
+		case slices.Equal(of, write):
+			s.of = "what writes"
 		default:
-			s.of = strings.Join(of, ", ")
+			s.of = strings.Join(commands[name], ", ")
 		}
 		actual[name] = s
 	}
@@ -530,6 +552,41 @@ func TestEverySettingIsInTheOperatorsGuide(t *testing.T) {
 		}
 	}
 	t.Error("docs/operating.md shows no " + defaultConfigFile)
+}
+
+// commandsNamedIn are the commands in `code` of a line, sorted.
+func commandsNamedIn(line string) []string {
+	var names []string
+	for _, found := range regexp.MustCompile("`([a-z ]+)`").FindAllStringSubmatch(line, -1) {
+		names = append(names, found[1])
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestEveryKindOfChannelIsInTheOperatorsGuide(t *testing.T) {
+	page := read(t, "docs/operating.md")
+	described := firstColumn(tableAfter(t, "docs/operating.md", "Channels"))
+	require.Len(t, described, len(notify.Usages()))
+	for _, usage := range notify.Usages() {
+		scheme, _, _ := strings.Cut(usage, ":")
+		require.True(t, slices.ContainsFunc(described, func(cell string) bool { return strings.Contains(cell, "`"+scheme+":") }),
+			"there is no row about %s", usage)
+	}
+	options := 0
+	files, err := filepath.Glob(filepath.Join(root, "notify", "*.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, known := range regexp.MustCompile(`(?:cutOptions\([a-z]+, |OptionNames += \[\]string\{)("[^)}]*)[)}]`).FindAllSubmatch(text, -1) {
+			for _, option := range regexp.MustCompile(`"([A-Za-z]+)"`).FindAllSubmatch(known[1], -1) {
+				options++
+				require.Contains(t, page, "`"+string(option[1])+"`", "an option of %s", file)
+			}
+		}
+	}
+	require.Greater(t, options, 15)
 }
 
 func TestSchedulesAreThoseOfTheOperatorsGuide(t *testing.T) {
