@@ -64,9 +64,14 @@ fuzz: ## Fuzz every Fuzz* target for FUZZTIME (30s) each
 golden: ## Rewrite the golden files; read the diff afterwards
 	@scripts/golden
 
+.PHONY: pictures
+pictures: ## Make the pictures of the README anew; needs Chromium and a Japanese font
+	@scripts/pictures
+
 .PHONY: bench
-bench: ## Measure the rules
+bench: test-deps ## Measure the rules, and mail beside the limit of a mail server (some minutes, best on an idle machine)
 	go test -run '^$$' -bench . ./lifecycle/...
+	cd bench && go test -count 1 -v -timeout $(TEST_TIMEOUT) .
 
 ##@ Operate it
 
