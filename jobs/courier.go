@@ -48,7 +48,7 @@ func (c *Courier) Deliver(ctx context.Context) error {
 			return err
 		}
 		// What is beyond somebody's daily limit and cannot wait is due in a digest by now.
-		if made, err := c.Store.FoldLetters(ctx, c.Now(), recipientsPerFold); err != nil || made == 0 {
+		if made, err := c.makeDigests(ctx); err != nil || made == 0 {
 			return err
 		}
 	}
@@ -80,17 +80,23 @@ func (c *Courier) channels() map[string]int {
 	return c.Notifier.Channels()
 }
 
-// fold makes digests of what waits for one by now, and has them sent.
+// fold makes digests, and has them sent.
 func (c *Courier) fold(ctx context.Context, crew *crew) (more bool, err error) {
-	made, err := c.Store.FoldLetters(ctx, c.Now(), recipientsPerFold)
-	if err != nil {
-		return false, fmt.Errorf("making digests: %w", err)
-	}
-	c.Metrics.folded(made)
+	made, err := c.makeDigests(ctx)
 	if made > 0 {
 		crew.rouse()
 	}
-	return made > 0, nil
+	return made > 0, err
+}
+
+// makeDigests makes digests of what waits for one by now, and says how many.
+func (c *Courier) makeDigests(ctx context.Context) (made int, err error) {
+	made, err = c.Store.FoldLetters(ctx, c.Now(), recipientsPerFold)
+	if err != nil {
+		return 0, fmt.Errorf("making digests: %w", err)
+	}
+	c.Metrics.folded(made)
+	return made, nil
 }
 
 // Erase erases the names, addresses and messages of those who were told longer ago than the policy keeps them, and says of how many

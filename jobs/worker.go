@@ -108,7 +108,7 @@ func (l asynqLog) Info(args ...any) { l.write(slog.LevelInfo, args) }
 // Warn is for what asynq tries again.
 func (l asynqLog) Warn(args ...any) { l.write(slog.LevelWarn, args) }
 
-// Error is for what it gives up.
+// Error is what it tries again all the same, while Redis is away.
 func (l asynqLog) Error(args ...any) { l.write(slog.LevelWarn, args) }
 
 // Fatal is for what it would end the process for.
@@ -116,7 +116,7 @@ func (l asynqLog) Fatal(args ...any) { l.write(slog.LevelError, args) }
 
 func (l asynqLog) write(level slog.Level, args []any) {
 	as := level
-	if level >= slog.LevelWarn && level < slog.LevelError {
+	if level == slog.LevelWarn {
 		as = slog.LevelDebug
 		l.heard.Do(func() { as = level })
 	}
