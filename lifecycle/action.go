@@ -19,9 +19,19 @@ const (
 	Terminate                 ActionKind = "terminate"
 	SetAutoExtend             ActionKind = "setAutoExtend"
 	RemoveGlobalAdministrator ActionKind = "removeGlobalAdministrator"
+
+	Ask      ActionKind = "create"       // for a relationship; see [Create]
+	Edit     ActionKind = "edit"         // a draft; see [Case.Edit]
+	Delete   ActionKind = "delete"       // a draft
+	Assign   ActionKind = "assignAccess" // see assignment.go
+	Reassign ActionKind = "reassignAccess"
+	Unassign ActionKind = "unassignAccess"
+
+	BeginProvisioning    ActionKind = "beginProvisioning"    // the other system has taken the order on
+	CompleteProvisioning ActionKind = "completeProvisioning" // it has carried the order out
 )
 
-// ActionKinds lists them all.
+// ActionKinds lists those that need nothing but their name, and for setAutoExtend a flag: what a file of actions may hold.
 var ActionKinds = []ActionKind{LockForApproval, Approve, Reject, Terminate, SetAutoExtend, RemoveGlobalAdministrator}
 
 // An Action is what a person asks for.
@@ -29,6 +39,14 @@ type Action struct {
 	Kind       ActionKind
 	By         Actor
 	AutoExtend bool // for SetAutoExtend: what it is to be
+
+	Customer Tenant   // for Approve and Reject: who answers; the zero Tenant: whoever the record names
+	Standing Standing // of the partner; the zero Standing is a good one
+	Caller   *Caller  // who asks, to be kept with the change; nil: not known
+	Detail   string   // to be kept with the change
+
+	access []Assignment // of the record, where [Case.Act] knows them
+	named  bool         // Approve needs to know for which customer
 }
 
 // ErrRefused is what every refused action is, for [errors.Is].
@@ -37,6 +55,7 @@ var ErrRefused = errors.New("refused")
 // A Refusal says why an action was not taken. It changes nothing.
 type Refusal struct {
 	Action  Action
+	Reason  Reason       // in a word, for programs
 	Status  Status       // in which the record was met
 	Why     string       // for people
 	Allowed []ActionKind // what the same actor may ask for now
@@ -45,6 +64,8 @@ type Refusal struct {
 func (r *Refusal) Error() string {
 	allowed := fmt.Sprintf("the %s can do nothing with it now", r.Action.By)
 	switch {
+	case r.Action.Kind == Ask:
+		allowed = "whoever runs this deployment can say why"
 	case r.Status.Ended():
 		allowed = "nothing can be done with it any more"
 	case len(r.Allowed) > 0:
@@ -64,20 +85,28 @@ func (r *Refusal) Is(target error) bool { return target == ErrRefused }
 // depends on how recently a sweep ran: whoever terminates at exactly the end meets an expired record. The error, if any, is a
 // *[Refusal], and then nothing is to be written, not even what the timers called for: the next sweep finds that again.
 func Act(r Record, p *Policy, a Action, now time.Time) (Decision, error) {
+	return ActAll(r, p, []Action{a}, now)
+}
+
+// ActAll takes several actions at one instant, all of them or none.
+func ActAll(r Record, p *Policy, actions []Action, now time.Time) (Decision, error) {
 	d := Evaluate(r, p, now)
-	if refusal := d.act(p, a); refusal != nil {
-		return Decision{Record: r, Recorded: now}, refusal
+	for _, a := range actions {
+		if refusal := d.act(p, a); refusal != nil {
+			return Decision{Record: r, Recorded: now}, refusal
+		}
 	}
 	d.settle(p, nil)
 	return d, nil
 }
 
-// AllowedActions lists what by may ask for while the record is as it is, in the order of [Transitions].
-func AllowedActions(r *Record, by Actor) []ActionKind {
+// AllowedActions lists what by may ask for while the record, and the standing of its partner, are as they are, in the order of
+// [Transitions].
+func AllowedActions(r *Record, standing Standing, by Actor) []ActionKind {
 	var allowed []ActionKind
 	for _, t := range Transitions {
 		a := Action{Kind: t.Action, By: by}
-		if t.Action != "" && t.From == r.Status && slices.Contains(t.By, by) && contentForbids(r, a) == "" {
+		if t.Action != "" && t.From == r.Status && slices.Contains(t.By, by) && standing.Allows(t.Action, by) && contentForbids(r, a) == "" {
 			allowed = append(allowed, t.Action)
 		}
 	}
@@ -89,52 +118,91 @@ func contentForbids(r *Record, a Action) string {
 	switch holds := r.HoldsGlobalAdministrator(); {
 	case a.Kind == SetAutoExtend && holds && r.Status.Locked(): // while it is drafted, any field may be changed
 		return "it holds Global Administrator, and such a relationship is never extended; remove that role first"
+	case a.Kind == Approve && a.Customer.TenantID != "" && a.Customer.TenantID == r.Partner:
+		return "a partner cannot approve what it asks for itself"
+	case a.Kind == Approve && a.named && r.Customer.TenantID == "" && a.Customer.TenantID == "":
+		return "it names no customer; say who approves"
+	case a.Kind == Approve && r.Customer.TenantID != "" && a.Customer.TenantID != "" && a.Customer.TenantID != r.Customer.TenantID:
+		return "another customer was asked"
+	case (a.Kind == Reassign || a.Kind == Unassign) && r.Assigned == 0:
+		return "no group has access to it"
 	case a.Kind == RemoveGlobalAdministrator && !holds:
 		return "it does not hold Global Administrator"
 	}
 	return ""
 }
 
+// Why an action was refused.
+const (
+	WrongStatus   Reason = "wrongStatus"   // the status of the record does not allow it
+	WrongActor    Reason = "wrongActor"    // this is for somebody else to do
+	WrongContent  Reason = "wrongContent"  // what the record holds does not allow it
+	WrongStanding Reason = "wrongStanding" // the partner's standing does not allow it
+)
+
 // act takes the action on a record whose timers are settled.
 func (d *Decision) act(p *Policy, a Action) *Refusal {
-	r := &d.Record
-	refuse := func(format string, args ...any) *Refusal {
-		return &Refusal{Action: a, Status: r.Status, Why: fmt.Sprintf(format, args...), Allowed: AllowedActions(r, a.By)}
-	}
-	t := transition(func(t *Transition) bool { return t.Action == a.Kind && t.From == r.Status })
-	switch {
-	case !slices.Contains(ActionKinds, a.Kind):
-		return refuse("the action %q is unknown", a.Kind)
-	case t == nil:
-		return refuse("the relationship is %s", r.Status)
-	case !slices.Contains(t.By, a.By):
-		return refuse("while the relationship is %s, this is not for the %s", r.Status, a.By)
-	}
-	if why := contentForbids(r, a); why != "" {
-		return refuse("%s", why)
+	t, refusal := d.lawful(a)
+	if refusal != nil {
+		return refusal
 	}
 	d.carryOut(p, a, t)
 	return nil
 }
 
+// lawful is the transition that the action takes, or why there is none.
+func (d *Decision) lawful(a Action) (*Transition, *Refusal) {
+	r := &d.Record
+	refuse := func(reason Reason, format string, args ...any) (*Transition, *Refusal) {
+		return nil, &Refusal{Action: a, Reason: reason, Status: r.Status, Why: fmt.Sprintf(format, args...),
+			Allowed: AllowedActions(r, a.Standing, a.By)}
+	}
+	t := transition(func(t *Transition) bool { return t.Action == a.Kind && t.From == r.Status })
+	switch {
+	case a.Kind == "" || transition(func(t *Transition) bool { return t.Action == a.Kind }) == nil:
+		return refuse(WrongContent, "the action %q is unknown", a.Kind)
+	case t == nil:
+		return refuse(WrongStatus, "the relationship is %s", r.Status)
+	case !slices.Contains(t.By, a.By):
+		return refuse(WrongActor, "while the relationship is %s, this is not for the %s", r.Status, a.By)
+	case !a.Standing.Allows(a.Kind, a.By):
+		return refuse(WrongStanding, "the partner is %s", a.Standing)
+	}
+	if why := contentForbids(r, a); why != "" {
+		return refuse(WrongContent, "%s", why)
+	}
+	return t, nil
+}
+
 // carryOut does what the lawful action a asks for.
 func (d *Decision) carryOut(p *Policy, a Action, t *Transition) {
 	r, now := &d.Record, d.Recorded
+	step := Change{Effective: now, Actor: a.By, By: a.Caller, Detail: a.Detail}
 	switch a.Kind {
 	case LockForApproval:
 		r.Locked = now
-		d.take(t, a.By, now)
+		d.pass(p, t, step)
 	case Approve:
-		r.Activated, r.End, r.WarnAfter = now, r.Duration.After(now), now
-		d.take(t, a.By, now)
+		if r.Customer.TenantID == "" {
+			r.Customer = a.Customer
+		}
+		if p.Provisioning.External {
+			r.Approved = now
+		} else {
+			r.activate(now)
+		}
+		d.pass(p, t, step)
 		d.tell(p, KindApproved, now, r.partnerSide(), r.customerSide())
 	case Reject:
+		if r.Customer.TenantID == "" {
+			r.Customer = a.Customer // so that whoever said no still finds what they said no to
+		}
 		r.End = now
-		d.take(t, a.By, now)
+		d.pass(p, t, step)
 		d.tell(p, KindTerminated, now, r.partnerSide())
 	case Terminate:
 		r.End = now
-		d.take(t, a.By, now)
+		d.pass(p, t, step)
 		d.tell(p, KindTerminated, now, r.partnerSide(), r.customerSide())
 	case SetAutoExtend:
 		if r.AutoExtend == a.AutoExtend {
@@ -144,9 +212,24 @@ func (d *Decision) carryOut(p *Policy, a Action, t *Transition) {
 		if !a.AutoExtend {
 			r.WarnAfter = latest(r.WarnAfter, now)
 		}
-		d.take(t, a.By, now)
+		step.Detail = "off"
+		if a.AutoExtend {
+			step.Detail = "on"
+		}
+		d.pass(p, t, step)
 	case RemoveGlobalAdministrator:
 		r.Roles = slices.DeleteFunc(slices.Clone(r.Roles), func(role string) bool { return role == GlobalAdministrator })
-		d.take(t, a.By, now)
+		d.pass(p, t, step)
+		d.narrow(a.access)
+	case BeginProvisioning, CompleteProvisioning:
+		d.provisioned(p, t, step)
+	case Delete:
+		d.Gone = true
+		d.pass(p, t, step)
 	}
+}
+
+// activate begins the term at an instant.
+func (r *Record) activate(at time.Time) {
+	r.Activated, r.End, r.WarnAfter = at, r.Duration.After(at), at
 }

@@ -10,6 +10,10 @@ type Decision struct {
 	Changes  []Change  // in the order in which they took effect
 	Notices  []Notice  // to be sent, and those left unsaid, with the reason
 	Next     Timer     // what the clock will call for next
+
+	Assignments []Assignment     // to be written as they stand here
+	TakeAway    AssignmentStatus // what becomes of all live assignments, since the relationship ends; empty: they stay
+	Gone        bool             // the record is deleted, and its name free; its history stays
 }
 
 // A Timer is a rule and the instant at which it falls due. The zero Timer never does.
@@ -35,7 +39,32 @@ const (
 	EventTermEnded                  EventType = "termEnded"
 	EventTerminated                 EventType = "terminated"
 	EventNameReleased               EventType = "nameReleased"
+
+	EventCreated EventType = "created" // by a partner; a file's are imported
+	EventEdited  EventType = "edited"  // while it was a draft
+	EventDeleted EventType = "deleted" // while it was a draft
+
+	EventAssigned   EventType = "accessAssigned"
+	EventReassigned EventType = "accessReassigned" // other roles for the same group
+	EventUnassigned EventType = "accessUnassigned"
+
+	// Reached where another system provisions access, or where there is access to take away.
+	EventActivating           EventType = "activating"
+	EventActivated            EventType = "activated"
+	EventExpiring             EventType = "expiring"
+	EventTerminationRequested EventType = "terminationRequested"
+	EventTerminating          EventType = "terminating"
+
+	// EventRefused is something that somebody asked for and did not get. It is no step in the life of a record: its Version is
+	// below zero, and counts the refusals of the deployment downward.
+	EventRefused EventType = "refused"
 )
+
+// EventTypes lists them all.
+var EventTypes = []EventType{EventCreated, EventEdited, EventDeleted, EventImported, EventUpdated, EventLocked, EventApproved, EventActivating,
+	EventActivated, EventRejected, EventLapsed, EventAutoExtendChanged, EventGlobalAdministratorRemoved, EventAssigned, EventReassigned,
+	EventUnassigned, EventExtended, EventExpiring, EventTermEnded, EventTerminationRequested, EventTerminating, EventTerminated,
+	EventNameReleased, EventRefused}
 
 // A Change is one step in the life of a record; written down, it is an event. Version is the record's version after the
 // step and, with the record, its unique key: the same step cannot be written twice.
@@ -48,24 +77,50 @@ type Change struct {
 	End       time.Time // the record's End after the step
 	Reason    Reason
 	Actor     Actor
+	By        *Caller // the person or program that asked; nil for a timer, and where nobody knows
+	Detail    string  // what exactly, for people; e.g. which group was assigned
+	Action    string  // of a refusal: what was asked for
+	Subject   string  // of a refusal: what it was about
 }
 
 // Empty says whether there is nothing to write: no change, and no notice either.
 func (d *Decision) Empty() bool { return len(d.Changes) == 0 && len(d.Notices) == 0 }
 
 // change moves the record along the transition that rule takes from its status, with effect from due.
-func (d *Decision) change(rule RuleName, due time.Time) {
+func (d *Decision) change(p *Policy, rule RuleName, due time.Time) {
 	from := d.Record.Status
 	t := transition(func(t *Transition) bool { return t.Rule == rule && t.From == from })
-	d.take(t, System, due)
+	d.pass(p, t, Change{Effective: due, Actor: System})
 }
 
-// take moves the record along t and writes the step down.
-func (d *Decision) take(t *Transition, by Actor, effective time.Time) {
+// pass moves the record along t. Where another system gives access and takes it away, it comes as far as the first status on the
+// way, and [CompleteProvisioning] brings it to its goal. Where nothing but tenure keeps the books of access, it comes there at
+// once; access that there is to take away is taken in a step of its own, so that it is recorded before the status says ended.
+func (d *Decision) pass(p *Policy, t *Transition, step Change) {
+	ends := t.To.Ended() && len(t.Via) > 0
+	step.Rule = t.Rule
+	switch {
+	case len(t.Via) > 0 && p.Provisioning.External:
+		if ends && d.Record.Assigned > 0 {
+			d.TakeAway = AssignmentDeleting
+		}
+		d.step(t.Via[0], passing[t.Via[0]], t.Reason, step)
+		return
+	case ends && d.Record.Assigned > 0:
+		d.TakeAway, d.Record.Assigned = AssignmentDeleted, 0
+		last := t.Via[len(t.Via)-1]
+		d.step(last, passing[last], t.Reason, step)
+	}
+	d.step(t.To, t.Event, t.Reason, step)
+}
+
+// step brings the record to a status and writes that down, as c says.
+func (d *Decision) step(to Status, event EventType, reason Reason, c Change) {
 	r := &d.Record
-	r.Status = t.To
-	r.Modified = latest(r.Modified, effective)
+	c.From, c.To, c.Type, c.Reason = r.Status, to, event, reason
+	r.Status = to
+	r.Modified = latest(r.Modified, c.Effective)
 	r.Version++
-	d.Changes = append(d.Changes, Change{Version: r.Version, Type: t.Event, Rule: t.Rule, Effective: effective,
-		From: t.From, To: t.To, End: r.End, Reason: t.Reason, Actor: by})
+	c.Version, c.End = r.Version, r.End
+	d.Changes = append(d.Changes, c)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,10 @@ func (d *diary) set(field, value string) (err error) {
 		r.WarnAfter = r.Activated
 	case "end":
 		readInstant(&r.End)
+	case "assigned":
+		r.Assigned, err = strconv.Atoi(value)
+	case "policy.provisioning.external":
+		readSwitch(&d.policy.Provisioning.External)
 	case "warnAfter":
 		readInstant(&r.WarnAfter)
 	case "policy.requests.lapseAfter":
@@ -212,7 +217,7 @@ func (d *diary) sweep(names []string) ([]string, error) {
 }
 
 func (d *diary) act(a Action) ([]string, error) {
-	if !slices.Contains(ActionKinds, a.Kind) {
+	if !slices.Contains(append(slices.Clone(ActionKinds), BeginProvisioning, CompleteProvisioning, Delete), a.Kind) {
 		return nil, fmt.Errorf("%q is not an action", a.Kind)
 	}
 	decision, err := Act(d.record, d.policy, a, d.now)
@@ -267,6 +272,9 @@ func (d *diary) take(decision Decision) []string {
 	next := "next: never"
 	if decision.Next != (Timer{}) {
 		next = fmt.Sprintf("next: %s at %s", decision.Next.Rule, FormatInstant(decision.Next.At))
+	}
+	if decision.TakeAway != "" {
+		next = "access: " + string(decision.TakeAway) + "; " + next
 	}
 	d.record = decision.Record
 	return append(lines, next)

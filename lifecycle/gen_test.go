@@ -98,6 +98,7 @@ var somePolicy = rapid.Custom(func(t *rapid.T) *Policy {
 		p.AutoExtend.By = rapid.SampledFrom(periods("P180D", "P6M", "P1M", "P20D")).Draw(t, "autoExtend.by")
 		p.Names.HoldFor = rapid.SampledFrom(periods("P365D", "PT0S", "P1Y", "PT1S")).Draw(t, "names.holdFor")
 		p.Notices.StaleAfter = rapid.SampledFrom(periods("P7D", "PT0S", "P1M")).Draw(t, "notices.staleAfter")
+		p.Provisioning.External = rapid.Bool().Draw(t, "provisioning.external")
 		p.Notices.TellExtended = rapid.Bool().Draw(t, "notices.tellExtended")
 	}
 	return p
@@ -123,13 +124,17 @@ func someRecord(p *Policy) *rapid.Generator[Record] {
 		case r.Status == Created:
 			r.Locked, r.Activated, r.End, r.WarnAfter, r.Modified = time.Time{}, time.Time{}, time.Time{}, time.Time{}, r.Created
 		case r.Status == ApprovalPending || r.Status == Approved || r.Status == Activating:
-			r.Activated, r.End, r.WarnAfter, r.Modified = time.Time{}, time.Time{}, time.Time{}, r.Locked
+			if r.Status != ApprovalPending && rapid.Bool().Draw(t, "approved here") { // otherwise it came in from elsewhere
+				r.Approved = r.Activated
+			}
+			r.Activated, r.End, r.WarnAfter, r.Modified = time.Time{}, time.Time{}, time.Time{}, latest(r.Locked, r.Approved)
 		case r.Status.Ended():
 			r.Modified = r.End
 			if rapid.Bool().Draw(t, "nameReleased") {
 				r.NameReleased = p.Names.HoldFor.After(r.End)
 			}
 		default:
+			r.Assigned = rapid.IntRange(0, 2).Draw(t, "assigned")
 			if ahead := rapid.SampledFrom(append(periods("PT0S", "P10D"), p.Warnings.Before...)).Draw(t, "warnAfter"); !ahead.IsZero() {
 				r.WarnAfter = latest(r.Activated, ahead.Before(r.End))
 			}
@@ -184,8 +189,8 @@ func someInstants(t *rapid.T, n int, r *Record, p *Policy) []time.Time {
 // someAction makes actions, lawful ones and others.
 var someAction = rapid.Custom(func(t *rapid.T) Action {
 	return Action{
-		Kind:       rapid.SampledFrom(append(slices.Clone(ActionKinds), "", "extend")).Draw(t, "action"),
-		By:         rapid.SampledFrom([]Actor{Partner, Customer, System, Import, ""}).Draw(t, "by"),
+		Kind:       rapid.SampledFrom(append(slices.Clone(ActionKinds), BeginProvisioning, CompleteProvisioning, Delete, "", "extend")).Draw(t, "action"),
+		By:         rapid.SampledFrom([]Actor{Partner, Customer, Provisioner, System, Import, ""}).Draw(t, "by"),
 		AutoExtend: rapid.Bool().Draw(t, "on"),
 	}
 })

@@ -4,7 +4,8 @@ import "time"
 
 // An Event is a change that has been written down. Events are never altered and never deleted.
 type Event struct {
-	RelationshipID string
+	RelationshipID string    // empty for a refusal that is about none that its caller may know of
+	Key            int64     // of the relationship
 	Recorded       time.Time // when a worker wrote it; Effective says when it took effect
 	Change
 }

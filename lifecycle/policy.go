@@ -15,6 +15,8 @@ type Policy struct {
 	AutoExtend AutoExtendPolicy
 	Names      NamePolicy
 	Notices    NoticePolicy
+
+	Provisioning ProvisioningPolicy
 }
 
 // RequestPolicy is about relationships that wait for approval.
@@ -42,6 +44,12 @@ type NamePolicy struct {
 	HoldFor Period // after the end; zero: for ever
 }
 
+// ProvisioningPolicy is about giving access and taking it away.
+type ProvisioningPolicy struct {
+	External   bool   // another system does it, and is asked to; otherwise what tenure records is all there is to it, at once
+	StuckAfter Period // a relationship that waits for it longer is an alert; zero: none ever is
+}
+
 // NoticePolicy is about what people are told.
 type NoticePolicy struct {
 	StaleAfter   Period            // older news is kept back until somebody releases it; zero: nothing is ever stale
@@ -62,6 +70,8 @@ func DefaultPolicy() *Policy {
 		AutoExtend: AutoExtendPolicy{By: Days(180)},
 		Names:      NamePolicy{HoldFor: Days(365)},
 		Notices:    NoticePolicy{StaleAfter: Days(7), Digests: DigestPolicy{At: 7 * time.Hour, On: time.Monday}, EraseAfter: Days(90)},
+
+		Provisioning: ProvisioningPolicy{StuckAfter: Days(1)},
 	}
 }
 

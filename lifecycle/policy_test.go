@@ -19,6 +19,7 @@ func TestDefaultPolicyIsTheContract(t *testing.T) {
 		Names:      NamePolicy{HoldFor: period("P365D")},
 		Notices: NoticePolicy{StaleAfter: period("P7D"), TellExtended: false, MostPerDay: 0,
 			Digests: DigestPolicy{At: 7 * time.Hour, On: time.Monday}, EraseAfter: period("P90D")},
+		Provisioning: ProvisioningPolicy{External: false, StuckAfter: period("P1D")},
 	}, p)
 }
 

@@ -91,6 +91,7 @@ func Receive(stored *Stored, sameDigest bool, in Record, p *Policy, now time.Tim
 	}
 	in.Version = was.Version
 	in.WarnAfter = was.WarnAfter
+	in.Approved, in.Assigned = was.Approved, was.Assigned
 	if !was.NameReleased.IsZero() {
 		in.NameReleased = was.NameReleased
 	}
@@ -108,6 +109,9 @@ func Receive(stored *Stored, sameDigest bool, in Record, p *Policy, now time.Tim
 // received writes the arrival down and sets the next timer, without firing it.
 func (d *Decision) received(event EventType, from Status, p *Policy) {
 	r := &d.Record
+	if r.Status.Ended() && r.Assigned > 0 {
+		d.TakeAway, r.Assigned = AssignmentDeleted, 0
+	}
 	r.Version++
 	d.Changes = append(d.Changes, Change{Version: r.Version, Type: event, Effective: d.Recorded, From: from, To: r.Status,
 		End: r.End, Actor: Import})

@@ -24,6 +24,7 @@ type Record struct {
 	Created   time.Time
 	Modified  time.Time
 	Locked    time.Time // the request was locked for approval; its 90 days run from here
+	Approved  time.Time // the customer said yes; the term counts from here, however long another system takes; zero where none does
 	Activated time.Time
 	End       time.Time // active: when the term will end; ended: the instant it did; before activation: zero
 
@@ -33,7 +34,8 @@ type Record struct {
 
 	NameReleased time.Time // the display name is free since then; zero while it is held
 
-	Version int64 // grows by one with every change; the etag
+	Assigned int   // access assignments that are live: what there is to take away when it ends
+	Version  int64 // grows by one with every change; the etag
 }
 
 // A Tenant is an organisation in the directory.
@@ -53,6 +55,15 @@ func (r *Record) Extends() bool { return r.AutoExtend && !r.HoldsGlobalAdministr
 
 // ReallyEnds says whether the relationship is active and going to end at End: the state of things that a warning tells of.
 func (r *Record) ReallyEnds() bool { return r.Status == Active && !r.Extends() }
+
+// NameFreeAt is the instant at which the display name comes free, once the end of the relationship is certain and past; zero while
+// it is not, and where the name never does.
+func (r *Record) NameFreeAt(p *Policy) time.Time {
+	if r.Status.Ended() || r.Status.Provision() == Revoke {
+		return dueAfter(r.End, p.Names.HoldFor)
+	}
+	return time.Time{}
+}
 
 // Ended is the instant at which the relationship ended, and zero while it has not.
 func (r *Record) Ended() time.Time {

@@ -18,7 +18,7 @@ var autoExtend = Rule{
 	Fire: func(d *Decision, p *Policy, due time.Time) {
 		d.Record.End = p.AutoExtend.By.After(due)
 		d.Record.WarnAfter = latest(d.Record.WarnAfter, due) // an import may have come later
-		d.change(AutoExtend, due)
+		d.change(p, AutoExtend, due)
 		if p.Notices.TellExtended {
 			d.tell(p, KindExtended, due, d.Record.partnerSide())
 		}

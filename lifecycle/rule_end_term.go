@@ -16,7 +16,7 @@ var endTerm = Rule{
 		return r.End
 	},
 	Fire: func(d *Decision, p *Policy, due time.Time) {
-		d.change(EndTerm, due)
+		d.change(p, EndTerm, due)
 		d.tell(p, KindTermEnded, due, d.Record.partnerSide(), d.Record.customerSide())
 	},
 }

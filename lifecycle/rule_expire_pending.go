@@ -16,7 +16,7 @@ var expirePending = Rule{
 	},
 	Fire: func(d *Decision, p *Policy, due time.Time) {
 		d.Record.End = due
-		d.change(ExpirePending, due)
+		d.change(p, ExpirePending, due)
 		d.tell(p, KindRequestLapsed, due, d.Record.partnerSide())
 	},
 }

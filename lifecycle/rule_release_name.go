@@ -14,8 +14,8 @@ var releaseName = Rule{
 		}
 		return dueAfter(r.End, p.Names.HoldFor)
 	},
-	Fire: func(d *Decision, _ *Policy, due time.Time) {
+	Fire: func(d *Decision, p *Policy, due time.Time) {
 		d.Record.NameReleased = due
-		d.change(ReleaseName, due)
+		d.change(p, ReleaseName, due)
 	},
 }

@@ -132,9 +132,11 @@ func TestTransitionsUseEachWayOnce(t *testing.T) {
 		seen[w] = true
 		require.NotEqual(t, line.Rule == "", line.Action == "", "either a timer or a person: %v", w)
 		require.True(t, line.Rule == "" || line.Rule.Known())
-		require.True(t, line.Action == "" || slices.Contains(ActionKinds, line.Action))
 		require.Equal(t, line.Rule != "", slices.Contains(line.By, System))
 		require.False(t, line.From.Ended() && line.To != line.From)
+		for _, s := range line.Via {
+			require.True(t, s.Passing(), s)
+		}
 		for _, s := range append([]Status{line.From, line.To}, line.Via...) {
 			require.True(t, s.Known())
 		}
@@ -168,23 +170,25 @@ func TestAllowedActionsByStatusAndActor(t *testing.T) {
 		by     Actor
 		want   []ActionKind
 	}{
-		{"created", contoso(created), Partner, []ActionKind{LockForApproval, SetAutoExtend}},
-		{"created, Global Administrator", contoso(created, withGlobalAdministrator), Partner, []ActionKind{LockForApproval, SetAutoExtend, RemoveGlobalAdministrator}},
+		{"created", contoso(created), Partner, []ActionKind{LockForApproval, Edit, Delete, SetAutoExtend}},
+		{"created, Global Administrator", contoso(created, withGlobalAdministrator), Partner, []ActionKind{LockForApproval, Edit, Delete, SetAutoExtend, RemoveGlobalAdministrator}},
 		{"created", contoso(created), Customer, nil},
 		{"pending", contoso(pending), Partner, nil},
 		{"pending", contoso(pending), Customer, []ActionKind{Approve, Reject}},
-		{"active", contoso(), Partner, []ActionKind{SetAutoExtend, Terminate}},
+		{"active", contoso(), Partner, []ActionKind{SetAutoExtend, Terminate, Assign}},
+		{"active, with access", contoso(func(r *Record) { r.Assigned = 1 }), Partner, []ActionKind{SetAutoExtend, Terminate, Assign, Reassign, Unassign}},
 		{"active", contoso(), Customer, []ActionKind{SetAutoExtend, Terminate}},
-		{"active, Global Administrator", contoso(withGlobalAdministrator), Partner, []ActionKind{RemoveGlobalAdministrator, Terminate}},
+		{"active, Global Administrator", contoso(withGlobalAdministrator), Partner, []ActionKind{RemoveGlobalAdministrator, Terminate, Assign}},
 		{"active, Global Administrator", contoso(withGlobalAdministrator), Customer, []ActionKind{Terminate}},
 		{"active", contoso(), System, nil},
 		{"active", contoso(), Import, nil},
 		{"active", contoso(), "", nil},
 		{"activating", contoso(waiting), Partner, nil},
+		{"activating", contoso(waiting), Provisioner, []ActionKind{CompleteProvisioning}},
 		{"expired", contoso(expired), Partner, nil},
 		{"terminated", contoso(terminated), Customer, nil},
 	} {
-		require.Equal(t, c.want, AllowedActions(&c.record, c.by), "%s, by %s", c.name, c.by)
+		require.Equal(t, c.want, AllowedActions(&c.record, Authorized, c.by), "%s, by %s", c.name, c.by)
 	}
 }
 
@@ -198,17 +202,19 @@ func TestRefusalSaysWhyAndWhatIsPossibleInstead(t *testing.T) {
 		{contoso(), Action{Kind: Approve, By: Customer},
 			"approve by customer refused: the relationship is active; possible now: setAutoExtend, terminate"},
 		{contoso(withGlobalAdministrator), Action{Kind: SetAutoExtend, By: Partner, AutoExtend: true},
-			"setAutoExtend by partner refused: it holds Global Administrator, and such a relationship is never extended; remove that role first; possible now: removeGlobalAdministrator, terminate"},
+			"setAutoExtend by partner refused: it holds Global Administrator, and such a relationship is never extended; remove that role first; possible now: removeGlobalAdministrator, terminate, assignAccess"},
 		{contoso(), Action{Kind: RemoveGlobalAdministrator, By: Partner},
-			"removeGlobalAdministrator by partner refused: it does not hold Global Administrator; possible now: setAutoExtend, terminate"},
+			"removeGlobalAdministrator by partner refused: it does not hold Global Administrator; possible now: setAutoExtend, terminate, assignAccess"},
 		{contoso(pending), Action{Kind: Terminate, By: Partner},
 			"terminate by partner refused: the relationship is expired; nothing can be done with it any more"},
 		{contoso(created), Action{Kind: Terminate, By: Customer},
 			"terminate by customer refused: the relationship is created; the customer can do nothing with it now"},
 		{contoso(), Action{Kind: Terminate, By: System},
 			"terminate by system refused: while the relationship is active, this is not for the system; the system can do nothing with it now"},
+		{contoso(), Action{Kind: SetAutoExtend, By: Partner, AutoExtend: true, Standing: Suspended},
+			"setAutoExtend by partner refused: the partner is suspended; possible now: terminate"},
 		{contoso(), Action{Kind: "extend", By: Partner},
-			`extend by partner refused: the action "extend" is unknown; possible now: setAutoExtend, terminate`},
+			`extend by partner refused: the action "extend" is unknown; possible now: setAutoExtend, terminate, assignAccess`},
 	} {
 		_, err := Act(c.record, DefaultPolicy(), c.action, now)
 		require.EqualError(t, err, c.want)

@@ -30,6 +30,16 @@ func (s Status) Known() bool { return slices.Contains(Statuses, s) }
 // Ended says whether the relationship is over: there is no way back from here.
 func (s Status) Ended() bool { return s == Expired || s == Terminated }
 
+// Passing says whether the relationship is on its way to another status, which another system has to complete: access is being
+// given or taken away.
+func (s Status) Passing() bool { return passing[s] != "" }
+
+// passing are the events of reaching a status that is left by itself.
+var passing = map[Status]EventType{
+	Approved: EventApproved, Activating: EventActivating, Expiring: EventExpiring,
+	TerminationRequested: EventTerminationRequested, Terminating: EventTerminating,
+}
+
 // Locked says whether the content is frozen: what was asked for can no longer be edited.
 func (s Status) Locked() bool { return s != Created }
 
@@ -42,7 +52,12 @@ const (
 	Customer Actor = "customer" // a Global administrator of the customer
 	System   Actor = "system"   // a timer
 	Import   Actor = "import"   // records read from a file
+
+	Provisioner Actor = "provisioner" // the system that gives access and takes it away
 )
+
+// Actors lists them all.
+var Actors = []Actor{Partner, Customer, System, Import, Provisioner}
 
 // A Reason says in a word why something happened or did not.
 type Reason string
@@ -58,7 +73,7 @@ const (
 // takes it (Rule) or a person asks for it (Action).
 type Transition struct {
 	From   Status
-	Via    []Status // passed through on the way, at once; events name From and To
+	Via    []Status // on the way; how far it comes at once, [Decision.pass] says
 	To     Status
 	Rule   RuleName
 	Action ActionKind
@@ -71,6 +86,8 @@ type Transition struct {
 // terminated. Source: docs/domain.md, section 2.
 var Transitions = []Transition{
 	{From: Created, To: ApprovalPending, Action: LockForApproval, By: []Actor{Partner}, Event: EventLocked},
+	{From: Created, To: Created, Action: Edit, By: []Actor{Partner}, Event: EventEdited},
+	{From: Created, To: Created, Action: Delete, By: []Actor{Partner}, Event: EventDeleted},
 	{From: Created, To: Created, Action: SetAutoExtend, By: []Actor{Partner}, Event: EventAutoExtendChanged},
 	{From: Created, To: Created, Action: RemoveGlobalAdministrator, By: []Actor{Partner}, Event: EventGlobalAdministratorRemoved},
 
@@ -83,6 +100,18 @@ var Transitions = []Transition{
 	{From: Active, To: Active, Rule: AutoExtend, By: []Actor{System}, Event: EventExtended},
 	{From: Active, Via: []Status{Expiring}, To: Expired, Rule: EndTerm, By: []Actor{System}, Event: EventTermEnded, Reason: TermEnded},
 	{From: Active, Via: []Status{TerminationRequested, Terminating}, To: Terminated, Action: Terminate, By: []Actor{Partner, Customer}, Event: EventTerminated},
+
+	{From: Active, To: Active, Action: Assign, By: []Actor{Partner}, Event: EventAssigned},
+	{From: Active, To: Active, Action: Reassign, By: []Actor{Partner}, Event: EventReassigned},
+	{From: Active, To: Active, Action: Unassign, By: []Actor{Partner}, Event: EventUnassigned},
+
+	{From: Approved, To: Activating, Action: BeginProvisioning, By: []Actor{Provisioner}, Event: EventActivating},
+	{From: Approved, To: Active, Action: CompleteProvisioning, By: []Actor{Provisioner}, Event: EventActivated},
+	{From: Activating, To: Active, Action: CompleteProvisioning, By: []Actor{Provisioner}, Event: EventActivated},
+	{From: Expiring, To: Expired, Action: CompleteProvisioning, By: []Actor{Provisioner}, Event: EventTermEnded, Reason: TermEnded},
+	{From: TerminationRequested, To: Terminating, Action: BeginProvisioning, By: []Actor{Provisioner}, Event: EventTerminating},
+	{From: TerminationRequested, To: Terminated, Action: CompleteProvisioning, By: []Actor{Provisioner}, Event: EventTerminated},
+	{From: Terminating, To: Terminated, Action: CompleteProvisioning, By: []Actor{Provisioner}, Event: EventTerminated},
 
 	{From: Expired, To: Expired, Rule: ReleaseName, By: []Actor{System}, Event: EventNameReleased},
 	{From: Terminated, To: Terminated, Rule: ReleaseName, By: []Actor{System}, Event: EventNameReleased},

@@ -143,7 +143,7 @@ const (
 var (
 	ErrNotFound     = errors.New("not found")
 	ErrKeyReused    = errors.New("idempotency key was used for another request")
-	ErrNotRunning   = errors.New("the sweep is not running any more")
+	ErrNotRunning   = errors.New("it is not running any more")
 	ErrNameTaken    = errors.New("display name is taken")
 	ErrStaleVersion = errors.New("the record has changed in between")
 
