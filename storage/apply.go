@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -44,8 +45,19 @@ func apply(ctx context.Context, s session, decided []lifecycle.Decided) (lifecyc
 	if err := insertEvents(ctx, s, changed); err != nil {
 		return lifecycle.Tally{}, err
 	}
-	tally.Notices, err = insertNotices(ctx, s, changed)
-	return tally, err
+	if err := writeAccess(ctx, s, changed); err != nil {
+		return lifecycle.Tally{}, err
+	}
+	if err := orderProvisioning(ctx, s, changed); err != nil {
+		return lifecycle.Tally{}, err
+	}
+	if err := announce(ctx, s, changed); err != nil {
+		return lifecycle.Tally{}, err
+	}
+	if tally.Notices, err = insertNotices(ctx, s, changed); err != nil {
+		return lifecycle.Tally{}, err
+	}
+	return tally, bury(ctx, s, changed)
 }
 
 // byKey sorts by key, which is the order in which rows are locked, and drops all but the first decision about a record: the
@@ -67,7 +79,7 @@ const updatePage = `UPDATE relationships SET
 		auto_extend = r.auto_extend, status = r.status, customer_id = r.customer_id, customer_name = r.customer_name,
 		roles = r.roles, created_at = r.created_at, modified_at = r.modified_at, locked_at = r.locked_at,
 		activated_at = r.activated_at, end_at = r.end_at, warn_after = r.warn_after, name_released_at = r.name_released_at,
-		version = r.version, next_rule = r.next_rule, next_at = r.next_at
+		version = r.version, next_rule = r.next_rule, next_at = r.next_at, approved_at = r.approved_at, assigned = r.assigned
 	FROM {{rows was BIGINT, ` + relationshipColumns + `}}
 	WHERE relationships.key = r.key AND relationships.version = r.was RETURNING relationships.key`
 
@@ -86,6 +98,39 @@ func updateRelationships(ctx context.Context, s session, decided []lifecycle.Dec
 	return written, err
 }
 
+// A tombstone is what is left of a record that is deleted: what its history is about.
+type tombstone struct {
+	Key         int64  `json:"key"`
+	ID          string `json:"id"`
+	PartnerID   string `json:"partner_id"`
+	DisplayName string `json:"display_name"`
+	DeletedAt   dbTime `json:"deleted_at"`
+}
+
+// bury takes away the records that are gone, and keeps their events.
+func bury(ctx context.Context, s session, decided []lifecycle.Decided) error {
+	var rows []tombstone
+	for i := range decided {
+		if d := &decided[i]; d.Gone {
+			rows = append(rows, tombstone{d.Key, d.Record.ID, d.Record.Partner, d.Record.DisplayName, at(d.Recorded)})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	for _, statement := range []string{
+		`INSERT INTO tombstones (key, id, partner_id, display_name, deleted_at) SELECT r.key, r.id, r.partner_id, r.display_name, r.deleted_at
+			FROM {{rows key BIGINT, id TEXT, partner_id TEXT, display_name TEXT, deleted_at INSTANT}}`,
+		`DELETE FROM assignments WHERE relationship_key IN (SELECT r.key FROM {{rows key BIGINT}})`,
+		`DELETE FROM relationships WHERE key IN (SELECT r.key FROM {{rows key BIGINT}})`,
+	} {
+		if _, err := s.exec(ctx, statement, args{"rows": page[tombstone](rows)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 type eventRow struct {
 	Key         int64               `json:"key"`
 	Version     int64               `json:"version"`
@@ -98,25 +143,70 @@ type eventRow struct {
 	EndAt       dbTime              `json:"end_at"`
 	Reason      lifecycle.Reason    `json:"reason"`
 	Actor       lifecycle.Actor     `json:"actor"`
+	askedRow
+}
+
+// An askedRow is what an event says of who asked for it, and for what exactly. A timer's has none of it.
+type askedRow struct {
+	Caller       string         `json:"caller,omitempty"`
+	CallerTenant string         `json:"caller_tenant,omitempty"`
+	CallerRole   lifecycle.Role `json:"caller_role,omitempty"`
+	Address      string         `json:"address,omitempty"`
+	RequestID    string         `json:"request_id,omitempty"`
+	Action       string         `json:"action,omitempty"`
+	Subject      string         `json:"subject,omitempty"`
+	Detail       string         `json:"detail,omitempty"`
+}
+
+const (
+	eventFields = `key BIGINT, version BIGINT, type TEXT, rule TEXT, effective_at INSTANT, recorded_at INSTANT, from_status TEXT,
+		to_status TEXT, end_at INSTANT, reason TEXT, actor TEXT`
+	askedFields = `caller TEXT, caller_tenant TEXT, caller_role TEXT, address TEXT, request_id TEXT, action TEXT, subject TEXT, detail TEXT`
+
+	eventNames = `version, type, rule, effective_at, recorded_at, from_status, to_status, end_at, reason, actor`
+	askedNames = `caller, caller_tenant, caller_role, address, request_id, action, subject, detail`
+
+	insertTimedEvents = `INSERT INTO events (relationship_key, ` + eventNames + `) SELECT key, ` + eventNames + ` FROM {{rows ` + eventFields + `}}
+		WHERE TRUE ON CONFLICT (relationship_key, version) DO NOTHING`
+
+	// What is empty is missing from the page, so that it stays small.
+	insertEventsWithAll = `INSERT INTO events (relationship_key, ` + eventNames + `, ` + askedNames + `)
+		SELECT key, ` + eventNames + `, COALESCE(caller, ''), COALESCE(caller_tenant, ''), COALESCE(caller_role, ''), COALESCE(address, ''),
+			COALESCE(request_id, ''), COALESCE(action, ''), COALESCE(subject, ''), COALESCE(detail, '')
+		FROM {{rows ` + eventFields + `, ` + askedFields + `}}
+		WHERE TRUE ON CONFLICT (relationship_key, version) DO NOTHING`
+)
+
+func eventRowOf(key int64, recorded time.Time, c *lifecycle.Change) eventRow {
+	row := eventRow{Key: key, Version: c.Version, Type: c.Type, Rule: c.Rule, EffectiveAt: at(c.Effective), RecordedAt: at(recorded),
+		FromStatus: c.From, ToStatus: c.To, EndAt: at(c.End), Reason: c.Reason, Actor: c.Actor}
+	row.Action, row.Subject, row.Detail = cut(c.Action, mostSubject), cut(c.Subject, mostSubject), cut(c.Detail, mostDetail)
+	if by := c.By; by != nil {
+		row.Caller, row.CallerTenant, row.CallerRole = cut(by.Name, mostSubject), cut(by.Tenant, mostSubject), by.Role
+		row.Address, row.RequestID = cut(by.Address, mostSubject), cut(by.Request, mostSubject)
+	}
+	return row
 }
 
 // insertEvents writes the changes down.
 func insertEvents(ctx context.Context, s session, decided []lifecycle.Decided) error {
 	var rows []eventRow
 	for i := range decided {
-		for _, c := range decided[i].Changes {
-			rows = append(rows, eventRow{Key: decided[i].Key, Version: c.Version, Type: c.Type, Rule: c.Rule,
-				EffectiveAt: at(c.Effective), RecordedAt: at(decided[i].Recorded), FromStatus: c.From, ToStatus: c.To,
-				EndAt: at(c.End), Reason: c.Reason, Actor: c.Actor})
+		for j := range decided[i].Changes {
+			rows = append(rows, eventRowOf(decided[i].Key, decided[i].Recorded, &decided[i].Changes[j]))
 		}
 	}
+	return insertEventRows(ctx, s, rows)
+}
+
+func insertEventRows(ctx context.Context, s session, rows []eventRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	_, err := s.exec(ctx, `INSERT INTO events (relationship_key, version, type, rule, effective_at, recorded_at, from_status, to_status, end_at, reason, actor)
-		SELECT r.key, r.version, r.type, r.rule, r.effective_at, r.recorded_at, r.from_status, r.to_status, r.end_at, r.reason, r.actor
-		FROM {{rows key BIGINT, version BIGINT, type TEXT, rule TEXT, effective_at INSTANT, recorded_at INSTANT,
-			from_status TEXT, to_status TEXT, end_at INSTANT, reason TEXT, actor TEXT}}
-		WHERE TRUE ON CONFLICT (relationship_key, version) DO NOTHING`, args{"rows": page[eventRow](rows)})
+	insert := insertTimedEvents
+	if slices.ContainsFunc(rows, func(row eventRow) bool { return row.askedRow != askedRow{} }) {
+		insert = insertEventsWithAll
+	}
+	_, err := s.exec(ctx, insert, args{"rows": page[eventRow](rows)})
 	return err
 }

@@ -43,8 +43,8 @@ func TestRecordThatHasChangedInBetweenIsSkipped(t *testing.T) {
 		end := start.Add(-time.Hour)
 		stored := load(t, db, active(1, end), active(2, end))
 		decided := decide(start, stored...)
-		_, err := db.Act(ctx, id(1), func(r lifecycle.Record) (lifecycle.Decision, error) {
-			return lifecycle.Act(r, policy, lifecycle.Action{Kind: lifecycle.Terminate, By: lifecycle.Partner}, end.Add(-time.Second))
+		_, err := db.Act(ctx, id(1), policy, func(c lifecycle.Case) (lifecycle.Decision, error) {
+			return c.Act(policy, end.Add(-time.Second), lifecycle.Action{Kind: lifecycle.Terminate, By: lifecycle.Partner})
 		})
 		require.NoError(t, err)
 
@@ -133,8 +133,8 @@ func TestWhatIsLeftUnsaidToNobodyKeepsItsReason(t *testing.T) {
 func TestActRollsBackWhatIsRefused(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		before := load(t, db, active(1, start))[0]
-		_, err := db.Act(ctx, id(1), func(r lifecycle.Record) (lifecycle.Decision, error) {
-			return lifecycle.Act(r, policy, lifecycle.Action{Kind: lifecycle.Terminate, By: lifecycle.Partner}, start)
+		_, err := db.Act(ctx, id(1), policy, func(c lifecycle.Case) (lifecycle.Decision, error) {
+			return c.Act(policy, start, lifecycle.Action{Kind: lifecycle.Terminate, By: lifecycle.Partner})
 		})
 		require.ErrorIs(t, err, lifecycle.ErrRefused, "it is over at that very instant")
 		var refusal *lifecycle.Refusal
@@ -144,7 +144,7 @@ func TestActRollsBackWhatIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, before, after)
 
-		_, err = db.Act(ctx, "nobody", nil)
+		_, err = db.Act(ctx, "nobody", policy, nil)
 		require.ErrorIs(t, err, lifecycle.ErrNotFound)
 	})
 }

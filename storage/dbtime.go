@@ -61,7 +61,7 @@ func (t *dbTime) Scan(value any) error {
 	case time.Time:
 		*t = at(v)
 	case string:
-		parsed, err := time.Parse(dbTimeLayout, v)
+		parsed, err := parseDBTime(v)
 		if err != nil {
 			return fmt.Errorf("%q is not an instant as storage writes it: %w", v, err)
 		}
@@ -70,6 +70,16 @@ func (t *dbTime) Scan(value any) error {
 		return fmt.Errorf("an instant cannot be read from a %T", value)
 	}
 	return nil
+}
+
+// parseDBTime reads what dbTimeLayout writes. Package time has a way of its own with RFC 3339, several times as fast as with any
+// other layout, and a page of relationships holds hundreds of instants.
+func parseDBTime(s string) (time.Time, error) {
+	const point = len("2006-01-02T15:04:05")
+	if len(s) == len(dbTimeLayout) && s[point] == '.' && s[len(s)-1] == 'Z' {
+		return time.Parse(time.RFC3339Nano, s)
+	}
+	return time.Parse(dbTimeLayout, s)
 }
 
 // A triedTime is a dbTime whose column may hold anything: what is wrong with it is kept rather than returned, so that one

@@ -13,9 +13,11 @@ import (
 //
 //	{{instant}} {{key}} {{bytes}}  types: an instant, an integer key, bytes
 //	{{plain}}                      compare text byte by byte
+//	{{find}}                       the function that says where in a text another one begins, from 1; 0: nowhere
 //	{{clustered}}                  keep the table in the order of its primary key
 //	{{lock}} {{lock skip}}         lock the rows read; leave out those that are locked already
 //	{{lock n}}                     lock those of table n only
+//	{{keep}}                       keep the rows read from being deleted; all else may be done to them
 //	{{rows key BIGINT, at INSTANT}} the page of rows in parameter :rows, as a table r
 //	{{list rules}}                 the values of the JSON array in parameter :rules, as a subquery
 type dialect struct {
@@ -31,8 +33,9 @@ type dialect struct {
 var postgres = &dialect{
 	driver: "postgres", bind: sqlx.DOLLAR,
 	words: map[string]string{
-		"instant": "TIMESTAMPTZ", "key": "BIGINT", "bytes": "BYTEA", "plain": `COLLATE "C"`, "clustered": "",
+		"instant": "TIMESTAMPTZ", "key": "BIGINT", "bytes": "BYTEA", "plain": `COLLATE "C"`, "find": "strpos", "clustered": "",
 		"lock": "FOR UPDATE", "lock skip": "FOR UPDATE SKIP LOCKED", "lock n": "FOR UPDATE OF n",
+		"keep": "FOR KEY SHARE",
 	},
 	rows: func(columns string) string {
 		return "json_to_recordset(CAST(:rows AS json)) AS r(" + strings.ReplaceAll(columns, "INSTANT", "TIMESTAMPTZ") + ")"
@@ -47,8 +50,8 @@ var postgres = &dialect{
 var sqlite = &dialect{
 	driver: "sqlite", bind: sqlx.QUESTION,
 	words: map[string]string{
-		"instant": "TEXT", "key": "INTEGER", "bytes": "BLOB", "plain": "", "clustered": "WITHOUT ROWID",
-		"lock": "", "lock skip": "", "lock n": "",
+		"instant": "TEXT", "key": "INTEGER", "bytes": "BLOB", "plain": "", "find": "instr", "clustered": "WITHOUT ROWID",
+		"lock": "", "lock skip": "", "lock n": "", "keep": "",
 	},
 	rows: func(columns string) string {
 		var b strings.Builder
@@ -70,12 +73,22 @@ var sqlite = &dialect{
 
 var braces = regexp.MustCompile(`\{\{([^}]+)\}\}`)
 
-// text fills in what stands in double braces.
+// text fills in what stands in double braces, and remembers queries in which something does.
 func (d *dialect) text(query string) string {
+	if !strings.Contains(query, "{{") {
+		return query
+	}
 	if known, ok := d.texts.Load(query); ok {
 		return known.(string)
 	}
-	text := braces.ReplaceAllStringFunc(query, func(place string) string {
+	text := d.fill(query)
+	d.texts.Store(query, text)
+	return text
+}
+
+// fill is text for queries of which there is no end, such as those that people put together: they are not remembered.
+func (d *dialect) fill(query string) string {
+	return braces.ReplaceAllStringFunc(query, func(place string) string {
 		place = strings.Trim(place, "{}")
 		if word, ok := d.words[place]; ok {
 			return word
@@ -88,6 +101,4 @@ func (d *dialect) text(query string) string {
 		}
 		panic("storage: no dialect knows {{" + place + "}}") // a query of ours is wrong
 	})
-	d.texts.Store(query, text)
-	return text
 }

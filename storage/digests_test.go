@@ -101,7 +101,8 @@ func TestDigestLeavesOutWhatIsOutdated(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, letters(t, db, withStatus(lifecycle.NoticeWaiting)), 2)
 
-		_, err = db.Act(ctx, id(1), func(r lifecycle.Record) (lifecycle.Decision, error) {
+		_, err = db.Act(ctx, id(1), policy, func(c lifecycle.Case) (lifecycle.Decision, error) {
+			r := c.Record
 			r.AutoExtend, r.Version = true, r.Version+1
 			return lifecycle.Decision{Record: r, Recorded: start, Changes: []lifecycle.Change{{Version: r.Version, Type: "changed", Effective: start, From: r.Status, To: r.Status, End: r.End}}}, nil
 		})

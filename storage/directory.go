@@ -64,9 +64,9 @@ func peopleOf(ctx context.Context, s session, a lifecycle.Audience) (people []co
 
 func contactConditions(q *lifecycle.ContactQuery) where {
 	w := where{args: args{}}
-	w.and(q.Tenant != "", "c.tenant_id = :tenant", "tenant", strings.ToLower(q.Tenant))
+	w.and(q.Tenant != "", "c.tenant_id = :tenant", "tenant", clean(strings.ToLower(q.Tenant)))
 	w.and(q.Role != "", "c.role = :role", "role", q.Role)
-	w.and(q.Mail != "", "c.mail_key = :mail", "mail", strings.ToLower(q.Mail))
+	w.and(q.Mail != "", "c.mail_key = :mail", "mail", clean(strings.ToLower(q.Mail)))
 	return w
 }
 

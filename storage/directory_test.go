@@ -140,6 +140,10 @@ func TestContactsAreListedAndRemoved(t *testing.T) {
 		require.Equal(t, all[2:], list(lifecycle.ContactQuery{Tenant: customer}))
 		require.Equal(t, all[:2], list(lifecycle.ContactQuery{Role: lifecycle.AdminAgents}))
 		require.Equal(t, []lifecycle.Contact{a, admin}, list(lifecycle.ContactQuery{Mail: "a@EXAMPLE.com"}))
+		require.Empty(t, list(lifecycle.ContactQuery{Tenant: "\x00\xff", Mail: "\x00\xff"}), "what no text column can hold is found nowhere")
+		letters, err := db.Letters(ctx, lifecycle.LetterQuery{Relationship: "\x00\xff", Tenant: "\x00\xff", Mail: "\x00\xff", Channel: "\x00\xff"})
+		require.NoError(t, err)
+		require.Empty(t, letters)
 
 		people, err := db.Recipients(ctx, []lifecycle.Audience{{TenantID: partner, Role: lifecycle.AdminAgents}, {TenantID: customer, Role: lifecycle.AdminAgents}})
 		require.NoError(t, err)

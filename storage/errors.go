@@ -64,6 +64,14 @@ func explained(err error) error {
 	return err
 }
 
+// unlessNone is err, unless it says that there is no row.
+func unlessNone(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
+}
+
 // codes are SQLite's primary result code or PostgreSQL's SQLSTATE; nothing where err is from elsewhere.
 func codes(err error) (sqlite int, state string) {
 	var ofSQLite *driver.Error
@@ -87,16 +95,34 @@ func isUnique(err error) bool {
 	return state == "23505"
 }
 
-// passes says whether a transaction that failed with err may go through when it is run again: a deadlock, or two that were
-// serialized the wrong way.
+// passes says whether a transaction that failed with err may go through when it is run again: a deadlock, two that were
+// serialized the wrong way, or one that took a name between the other's look and its writing.
 func passes(err error) bool {
 	_, state := codes(err)
-	return state == "40P01" || state == "40001"
+	return state == "40P01" || state == "40001" || state == "23505"
 }
 
 // clean makes any text fit for a text column: PostgreSQL takes neither NUL nor bad UTF-8.
 func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+}
+
+// How much of a text is kept that somebody from outside has written, in characters.
+const (
+	mostSubject = 200
+	mostDetail  = 500
+)
+
+// cut makes a text fit for a text column, and shortens one that is longer than most characters.
+func cut(s string, most int) string {
+	s = clean(s)
+	if len(s) <= most {
+		return s
+	}
+	if characters := []rune(s); len(characters) > most {
+		return string(characters[:most-1]) + "…"
+	}
+	return s
 }
 
 // rollback undoes what is open; that it was committed already is no fault.

@@ -29,10 +29,16 @@ func importRelationships(ctx context.Context, s session, batch []lifecycle.Incom
 	if _, err := holdCounter(ctx, s, relationshipCounter); err != nil {
 		return nil, err
 	}
-	r, err := openRegister(ctx, s, batch, p, now)
+	wanted := make([]wantedName, len(batch))
+	for i := range batch {
+		name := nameOf(&batch[i].Record)
+		wanted[i] = wantedName{clean(batch[i].ID), heldName{clean(name.Partner), clean(name.NameKey)}}
+	}
+	r, err := openRegister(ctx, s, wanted, p)
 	if err != nil {
 		return nil, err
 	}
+	r.now = now
 	intakes := make([]lifecycle.Intake, len(batch))
 	for i := range batch {
 		intakes[i] = r.receive(&batch[i])

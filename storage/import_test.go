@@ -205,7 +205,7 @@ func TestAtomicImportIsAllOrNothing(t *testing.T) {
 			require.NoError(t, im.Rollback(), "after a commit it does nothing")
 			_, err = im.Relationships(ctx, incoming(active(9, start)), policy, start)
 			require.ErrorIs(t, err, ErrImportIsOver)
-			have, err := db.Relationships(ctx, RelationshipQuery{})
+			have, err := db.Relationships(ctx, lifecycle.RelationshipQuery{})
 			require.NoError(t, err)
 			require.Len(t, have, map[bool]int{false: 0, true: 3}[keep])
 		}

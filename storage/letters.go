@@ -86,7 +86,8 @@ const letterFields = `SELECT n.relationship_key, n.version, n.ordinal, n.kind, n
 		n.claim, n.attempts, n.in_doubt, n.unknown, n.ready_at, n.last_error, n.sent_at, n.settled_at, n.erased, n.digest_at,
 		n.digest AS in_digest, n.note, n.noted_by, `
 
-const fromLetters = ` FROM notices AS n LEFT JOIN relationships AS t ON t.key = n.relationship_key `
+const fromLetters = ` FROM notices AS n LEFT JOIN relationships AS t ON t.key = n.relationship_key
+	LEFT JOIN tombstones AS d ON d.key = n.relationship_key `
 
 var (
 	// selectBareLetters leaves the messages out.
@@ -96,13 +97,18 @@ var (
 		LEFT JOIN messages AS m ON m.relationship_key = n.relationship_key AND m.version = n.version AND m.ordinal = n.ordinal `
 )
 
-// ofAnyRelationship is [ofRelationship] where there may be none, as there is none of a digest.
+// ofAnyRelationship is [ofRelationship] where there may be none, as there is none of a digest; of a draft that was deleted
+// there is only what its tombstone says.
 func ofAnyRelationship() string {
-	empty := map[string]string{"TEXT": "''", "BIGINT": "0", "BOOLEAN": "FALSE"}
+	left := []string{"id", "partner_id", "display_name"}
+	empty := map[string]string{"TEXT": "''", "BIGINT": "0", "INTEGER": "0", "BOOLEAN": "FALSE"}
 	var names []string
 	for column := range strings.SplitSeq(relationshipColumns, ",") {
 		name, kind := strings.Fields(column)[0], strings.Fields(column)[1]
 		value := "t." + name
+		if slices.Contains(left, name) {
+			value += ", d." + name
+		}
 		if none, ok := empty[kind]; ok {
 			value = "COALESCE(" + value + ", " + none + ")"
 		}
@@ -112,6 +118,9 @@ func ofAnyRelationship() string {
 }
 
 func (row *letterRow) isDigest() bool { return row.Kind == lifecycle.KindDigest }
+
+// isGone says whether the letter tells of a draft that has been deleted since.
+func (row *letterRow) isGone() bool { return row.Of.Key == 0 && !row.isDigest() }
 
 func (row *letterRow) letter() (lifecycle.Letter, error) {
 	letter := lifecycle.Letter{
@@ -128,7 +137,11 @@ func (row *letterRow) letter() (lifecycle.Letter, error) {
 		letter.Digest = digestID(row.InDigest)
 	}
 	err := letter.Stage.UnmarshalText([]byte(row.Stage))
-	if err == nil && !row.isDigest() {
+	switch {
+	case err != nil || row.isDigest():
+	case row.isGone():
+		letter.Relationship = lifecycle.Record{ID: row.Of.ID, Partner: row.Of.PartnerID, DisplayName: row.Of.DisplayName}
+	default:
 		var stored lifecycle.Stored
 		stored, err = row.Of.stored()
 		letter.Relationship = stored.Record
@@ -160,10 +173,10 @@ func letterConditions(q *lifecycle.LetterQuery) where {
 	}
 	w.and(len(q.Statuses) > 0, "n.status IN {{list statuses}}", "statuses", page[lifecycle.NoticeStatus](q.Statuses))
 	w.and(len(q.Kinds) > 0, "n.kind IN {{list kinds}}", "kinds", page[lifecycle.NoticeKind](q.Kinds))
-	w.and(q.Relationship != "", "t.id = :id", "id", q.Relationship)
-	w.and(q.Tenant != "", "n.tenant_id = :tenant", "tenant", strings.ToLower(q.Tenant))
-	w.and(q.Mail != "", "lower(n.mail) = lower(:mail)", "mail", q.Mail)
-	w.and(q.Channel != "", "n.channel = :channel", "channel", q.Channel)
+	w.and(q.Relationship != "", "n.relationship_key IN "+keysOf, "id", clean(q.Relationship))
+	w.and(q.Tenant != "", "n.tenant_id = :tenant", "tenant", clean(strings.ToLower(q.Tenant)))
+	w.and(q.Mail != "", "lower(n.mail) = lower(:mail)", "mail", clean(q.Mail))
+	w.and(q.Channel != "", "n.channel = :channel", "channel", clean(q.Channel))
 	w.and(!q.DueAfter.IsZero(), "n.due_at >= :due_after", "due_after", at(q.DueAfter))
 	w.and(!q.DueBefore.IsZero(), "n.due_at < :due_before", "due_before", at(q.DueBefore))
 	if q.Digest != (lifecycle.NoticeID{}) {

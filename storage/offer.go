@@ -163,7 +163,7 @@ func (o *offering) row(l *lockedLetter, to *contactRow) offeredRow {
 	return row
 }
 
-// nextOrdinals are the first free ordinals of the steps that the letters tell of.
+// nextOrdinals are the first free ordinals of the steps that the letters tell of, those of announcements apart.
 func nextOrdinals(ctx context.Context, s session, letters []lockedLetter) (map[letterKey]int, error) {
 	keys := make([]letterKey, len(letters))
 	for i := range letters {
@@ -172,7 +172,7 @@ func nextOrdinals(ctx context.Context, s session, letters []lockedLetter) (map[l
 	next := map[letterKey]int{}
 	err := each(ctx, s, `SELECT n.relationship_key, n.version, max(n.ordinal) + 1 AS ordinal FROM notices AS n
 		JOIN {{rows `+letterKeyColumns+`}} ON n.relationship_key = r.relationship_key AND n.version = r.version
-		GROUP BY n.relationship_key, n.version`, args{"rows": page[letterKey](keys)}, func(row *letterKey) error {
+		WHERE n.ordinal < :announced GROUP BY n.relationship_key, n.version`, args{"rows": page[letterKey](keys), "announced": announcedFrom}, func(row *letterKey) error {
 		next[letterKey{Key: row.Key, Version: row.Version}] = row.Ordinal
 		return nil
 	})

@@ -24,6 +24,7 @@ type DB struct {
 	writer   chan struct{} // SQLite: holds whoever writes; nil on PostgreSQL
 	lock     *flock.Flock  // SQLite: keeps other processes from writing
 	migrated atomic.Bool
+	keys     keyBlock
 }
 
 // Open opens a database for reading and writing. The URL is one of
@@ -130,6 +131,7 @@ func postgresSource(text string, readOnly bool) (source, password string, err er
 	}
 	complete("application_name", "tenure")
 	complete("connect_timeout", "10")
+	complete("binary_parameters", "yes") // a query and its values in one go, where the driver would first have it prepared and wait
 	// A process whose machine vanished must not hold its locks until the system's two hours are over.
 	complete("idle_in_transaction_session_timeout", "600000") // milliseconds
 	complete("tcp_keepalives_idle", "30")

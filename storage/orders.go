@@ -13,7 +13,7 @@ const lettersPerOrder = 500
 
 // OrderLetters does to letters what an operator says, and counts those that it has changed, or would in a dry run. Letters
 // whose status the action does not start from are passed over; so are, where they are to be sent, those whose recipient has
-// been erased, and those that are being sent just now. One that nobody could be told of goes to those who hold the role
+// been erased or has unsubscribed, and those that are being sent just now. One that nobody could be told of goes to those who hold the role
 // now; as long as there is nobody it stays as it is. It works page by page, beside others; stopped in the middle it has done
 // a part. [ErrNotNarrow] where the query leaves nothing out.
 func (db *DB) OrderLetters(ctx context.Context, o lifecycle.NoticeOrder, q lifecycle.LetterQuery) (changed int64, err error) {
@@ -84,6 +84,9 @@ func newOrder(o *lifecycle.NoticeOrder, way *lifecycle.NoticeWay) *order {
 		}}}
 }
 
+// hasReceiver is true of letters that are not to a subscription that has been removed: those can never be sent.
+const hasReceiver = `(n.ordinal < :announcement OR EXISTS (SELECT 1 FROM subscriptions AS u WHERE n.channel = 'subscription-' || u.id))`
+
 func (o *order) page(ctx context.Context, s session, q *lifecycle.LetterQuery) (p orderedPage, err error) {
 	if o.sends && !o.DryRun { // somebody else may be offering notices of the same steps
 		if _, err := holdCounter(ctx, s, relationshipCounter); err != nil {
@@ -92,6 +95,7 @@ func (o *order) page(ctx context.Context, s session, q *lifecycle.LetterQuery) (
 	}
 	w := letterConditions(q)
 	w.and(true, "n.status IN {{list from_statuses}}", "from_statuses", page[lifecycle.NoticeStatus](o.way.From))
+	w.and(o.sends, hasReceiver, "announcement", announcedFrom)
 	text, a := w.order(letterOrder, q.Limit)
 	if !o.DryRun {
 		text += " {{lock n}}"

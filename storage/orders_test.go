@@ -156,7 +156,7 @@ func TestOrdersSideBySideLoseNobody(t *testing.T) {
 		}
 		_, err := db.ImportRelationships(ctx, incoming(records...), policy, start)
 		require.NoError(t, err)
-		ended, err := db.Relationships(ctx, RelationshipQuery{})
+		ended, err := db.Relationships(ctx, lifecycle.RelationshipQuery{})
 		require.NoError(t, err)
 		_, err = db.Apply(ctx, decide(start, ended...))
 		require.NoError(t, err)

@@ -90,7 +90,8 @@ func fetchBack(ctx context.Context, s session, c *lifecycle.Claim) (int64, error
 		args{"channel": c.Channel, "wall": at(c.Wall), "far": at(c.Wall.Add(farAhead))})
 }
 
-// readClaimed reads what was claimed. What cannot be read is given up, so that it does not keep the others back.
+// readClaimed reads what was claimed. What cannot be read is given up, so that it does not keep the others back; what tells of
+// a draft that has been deleted since is withdrawn.
 func readClaimed(ctx context.Context, s session, c *lifecycle.Claim, claimed []claimedRow) (letters []lifecycle.Letter, err error) {
 	if len(claimed) == 0 {
 		return nil, nil
@@ -99,19 +100,23 @@ func readClaimed(ctx context.Context, s session, c *lifecycle.Claim, claimed []c
 	for i := range claimed {
 		keys[i] = claimed[i].letterKey
 	}
-	var dead []settledRow
+	var left []settledRow
 	giveUp := func(key letterKey, claim int, err error) {
-		dead = append(dead, settledRow{letterKey: key, Claim: claim, Status: lifecycle.NoticeDead, LastError: clean(err.Error()),
+		left = append(left, settledRow{letterKey: key, Claim: claim, Status: lifecycle.NoticeDead, LastError: clean(err.Error()),
 			ReadyAt: dawn, SettledAt: at(c.Now)})
 	}
 	err = each(ctx, s, selectLetters+`JOIN {{rows `+letterKeyColumns+`}} ON `+sameLetter+`ORDER BY `+letterOrder,
 		args{"rows": page[letterKey](keys)}, func(row *letterRow) error {
 			letter, err := row.letter()
-			if err != nil {
+			switch {
+			case err != nil:
 				giveUp(row.letterKey, row.Claim, err)
-				return nil
+			case row.isGone():
+				left = append(left, settledRow{letterKey: row.letterKey, Claim: row.Claim, Status: lifecycle.NoticeWithdrawn,
+					Reason: lifecycle.DraftDeleted, ReadyAt: dawn, SettledAt: at(c.Now)})
+			default:
+				letters = append(letters, letter)
 			}
-			letters = append(letters, letter)
 			return nil
 		})
 	if err != nil {
@@ -124,7 +129,7 @@ func readClaimed(ctx context.Context, s session, c *lifecycle.Claim, claimed []c
 	for _, item := range unreadable {
 		giveUp(item.letterKey, 0, item.err)
 	}
-	return letters, settle(ctx, s, dead)
+	return letters, settle(ctx, s, left)
 }
 
 // KeepLetters prolongs the lease of claimed letters that are not settled, unless somebody else has claimed them since.

@@ -39,7 +39,7 @@ func endAt(t testing.TB, db *DB, n int, noted time.Time) {
 	intakes, err := db.ImportRelationships(ctx, incoming(records...), policy, start)
 	require.NoError(t, err)
 	require.Equal(t, lifecycle.TakenNew, intakes[0].Taken, intakes[0].Fault)
-	stored, err := db.Relationships(ctx, RelationshipQuery{After: int64(known)})
+	stored, err := db.Relationships(ctx, lifecycle.RelationshipQuery{After: &lifecycle.Cursor{Key: int64(known)}})
 	require.NoError(t, err)
 	tally, err := db.Apply(ctx, decide(noted, stored...))
 	require.NoError(t, err)

@@ -95,7 +95,8 @@ func openRations(ctx context.Context, s session, c *lifecycle.Claim, claimed []c
 		if c.Now.Sub(row.Since.Time).Abs() >= lifecycle.Day { // before it, too: the clock was set back
 			row.Since, row.Letters = at(c.Now), 0
 		}
-		rations[row.MailKey] = row
+		ration := *row
+		rations[row.MailKey] = &ration
 		return nil
 	})
 	return rations, err

@@ -68,25 +68,34 @@ func TestRelationshipsAreFound(t *testing.T) {
 		elsewhere := named(active(3, start.AddDate(0, 3, 0)), "Contoso 2026")
 		elsewhere.Partner = customer
 		load(t, db, active(1, start.AddDate(0, 1, 0)), other, elsewhere, ended(4, start.AddDate(0, -1, 0)))
+		field := func(f lifecycle.Field, by lifecycle.Comparison, text string) lifecycle.Filter {
+			return lifecycle.Compare{Field: f, By: by, Value: lifecycle.Value{Text: text}}
+		}
+		ends := func(by lifecycle.Comparison, at time.Time) lifecycle.Filter {
+			return lifecycle.Compare{Field: lifecycle.FieldEnd, By: by, Value: lifecycle.Value{At: at}}
+		}
+		after := func(key int64) *lifecycle.Cursor { return &lifecycle.Cursor{Key: key} }
 		for _, test := range []struct {
-			query RelationshipQuery
+			query lifecycle.RelationshipQuery
 			want  []int64
 		}{
-			{RelationshipQuery{}, []int64{1, 2, 3, 4}},
-			{RelationshipQuery{Limit: 2}, []int64{1, 2}},
-			{RelationshipQuery{After: 2}, []int64{3, 4}},
-			{RelationshipQuery{After: 2, Limit: 1}, []int64{3}},
-			{RelationshipQuery{Statuses: []lifecycle.Status{lifecycle.Terminated, lifecycle.Expired}}, []int64{4}},
-			{RelationshipQuery{Partner: strings.ToUpper(customer)}, []int64{3}},
-			{RelationshipQuery{Customer: other.Customer.TenantID}, []int64{2}},
-			{RelationshipQuery{Name: "GRÖSSE!"}, []int64{2}},
-			{RelationshipQuery{Name: "0%_G"}, []int64{2}},
-			{RelationshipQuery{Name: "_______"}, nil},
-			{RelationshipQuery{Name: "contoso"}, []int64{3}},
-			{RelationshipQuery{EndsFrom: other.End}, []int64{2, 3}},
-			{RelationshipQuery{EndsBefore: other.End}, []int64{1, 4}},
-			{RelationshipQuery{Next: lifecycle.EndTerm}, []int64{1, 2, 3}},
-			{RelationshipQuery{Next: lifecycle.EndTerm, Partner: partner, EndsFrom: start, EndsBefore: other.End}, []int64{1}},
+			{lifecycle.RelationshipQuery{}, []int64{1, 2, 3, 4}},
+			{lifecycle.RelationshipQuery{Limit: 2}, []int64{1, 2}},
+			{lifecycle.RelationshipQuery{After: after(2)}, []int64{3, 4}},
+			{lifecycle.RelationshipQuery{After: after(2), Limit: 1}, []int64{3}},
+			{lifecycle.RelationshipQuery{Filter: lifecycle.Among{Field: lifecycle.FieldStatus, Values: []lifecycle.Value{{Text: "terminated"}, {Text: "expired"}}}}, []int64{4}},
+			{lifecycle.RelationshipQuery{Filter: field(lifecycle.FieldPartner, lifecycle.Equal, customer)}, []int64{3}},
+			{lifecycle.RelationshipQuery{Filter: field(lifecycle.FieldCustomer, lifecycle.Equal, other.Customer.TenantID)}, []int64{2}},
+			{lifecycle.RelationshipQuery{Filter: field(lifecycle.FieldName, lifecycle.Contains, "GRÖSSE!")}, []int64{2}},
+			{lifecycle.RelationshipQuery{Filter: field(lifecycle.FieldName, lifecycle.Contains, "0%_G")}, []int64{2}},
+			{lifecycle.RelationshipQuery{Filter: field(lifecycle.FieldName, lifecycle.Contains, "_______")}, nil},
+			{lifecycle.RelationshipQuery{Filter: field(lifecycle.FieldName, lifecycle.StartsWith, "contoso")}, []int64{3}},
+			{lifecycle.RelationshipQuery{Filter: field(lifecycle.FieldName, lifecycle.StartsWith, "2026")}, nil},
+			{lifecycle.RelationshipQuery{Filter: ends(lifecycle.GreaterOrEqual, other.End)}, []int64{2, 3}},
+			{lifecycle.RelationshipQuery{Filter: ends(lifecycle.Less, other.End)}, []int64{1, 4}},
+			{lifecycle.RelationshipQuery{Filter: field(lifecycle.FieldNext, lifecycle.Equal, string(lifecycle.EndTerm))}, []int64{1, 2, 3}},
+			{lifecycle.RelationshipQuery{Filter: lifecycle.All{field(lifecycle.FieldNext, lifecycle.Equal, string(lifecycle.EndTerm)),
+				field(lifecycle.FieldPartner, lifecycle.Equal, partner), ends(lifecycle.GreaterOrEqual, start), ends(lifecycle.Less, other.End)}}, []int64{1}},
 		} {
 			found, err := db.Relationships(ctx, test.query)
 			require.NoError(t, err)
@@ -96,7 +105,11 @@ func TestRelationshipsAreFound(t *testing.T) {
 			}
 			require.Equal(t, test.want, keys, "%+v", test.query)
 		}
-		_, err := db.Relationship(ctx, "nobody")
+		_, err := db.Relationships(ctx, lifecycle.RelationshipQuery{Order: []lifecycle.Order{{Field: lifecycle.FieldEnd}}, After: after(2)})
+		require.ErrorContains(t, err, "does not fit")
+		_, err = db.Relationship(ctx, "nobody\x00")
+		require.ErrorIs(t, err, lifecycle.ErrNotFound)
+		_, err = db.Relationship(ctx, "nobody")
 		require.ErrorIs(t, err, lifecycle.ErrNotFound)
 		require.EqualError(t, err, "read relationship nobody: not found")
 	})
@@ -137,37 +150,6 @@ func TestTimersFollowThePolicy(t *testing.T) {
 		moved, err = db.Retime(ctx, other)
 		require.NoError(t, err)
 		require.Zero(t, moved)
-	})
-}
-
-func TestTokens(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, db *DB) {
-		any, err := db.AnyTokens(ctx)
-		require.NoError(t, err)
-		require.False(t, any)
-		hash := []byte{0, 1, 0xff}
-		id, err := db.CreateToken(ctx, "ci", hash, []string{"sweep", "read"}, start)
-		require.NoError(t, err)
-		_, err = db.CreateToken(ctx, "ci", []byte("other"), nil, start)
-		require.ErrorIs(t, err, ErrTokenExists)
-		name, scopes, err := db.TokenByHash(ctx, hash)
-		require.NoError(t, err)
-		require.Equal(t, "ci", name)
-		require.Equal(t, []string{"sweep", "read"}, scopes)
-		_, _, err = db.TokenByHash(ctx, []byte{0, 1})
-		require.ErrorIs(t, err, lifecycle.ErrNotFound)
-
-		require.NoError(t, db.RevokeToken(ctx, "ci", start.Add(time.Second)))
-		require.ErrorIs(t, db.RevokeToken(ctx, "ci", start), lifecycle.ErrNotFound)
-		_, _, err = db.TokenByHash(ctx, hash)
-		require.ErrorIs(t, err, lifecycle.ErrNotFound)
-		second, err := db.CreateToken(ctx, "ci", []byte("other"), []string{}, start)
-		require.NoError(t, err, "the name is free again")
-		require.NoError(t, db.RevokeToken(ctx, fmt.Sprint(second), start))
-		tokens, err := db.Tokens(ctx)
-		require.NoError(t, err)
-		require.Equal(t, []Token{{ID: id, Name: "ci", Scopes: []string{"sweep", "read"}, Created: start, Revoked: start.Add(time.Second)},
-			{ID: second, Name: "ci", Scopes: []string{}, Created: start, Revoked: start}}, tokens)
 	})
 }
 

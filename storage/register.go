@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -10,8 +11,9 @@ import (
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
-// A register is what an import has to know of the database to decide about a batch, and what has been decided so far: who
-// has which id, and who holds which name. It is filled with two queries, and written with a handful.
+// A register is what has to be known of the database to take in a batch of relationships, or a new name, and what has been
+// decided so far: who has which id, and who holds which name. It is filled with one query, and written with a handful. Whoever
+// opens one holds the counter of relationships, so that nobody else takes an id or a name before it is written.
 type register struct {
 	policy *lifecycle.Policy
 	now    time.Time
@@ -40,24 +42,22 @@ type heldName struct {
 
 func nameOf(r *lifecycle.Record) heldName { return heldName{r.Partner, nameKey(r.DisplayName)} }
 
-func openRegister(ctx context.Context, s session, batch []lifecycle.Incoming, p *lifecycle.Policy, now time.Time) (*register, error) {
-	type wanted struct {
-		ID string `json:"id"`
-		heldName
-	}
-	rows := make([]wanted, len(batch))
-	for i := range batch {
-		rows[i] = wanted{clean(batch[i].ID), nameOf(&batch[i].Record)}
-		rows[i].Partner, rows[i].NameKey = clean(rows[i].Partner), clean(rows[i].NameKey)
-	}
-	r := &register{policy: p, now: now, byID: map[string]*entry{}, byName: map[heldName]*entry{}}
+// A wantedName is an id that is asked for, and the name that its relationship is to have.
+type wantedName struct {
+	ID string `json:"id"`
+	heldName
+}
+
+// openRegister looks up who has the ids, and who holds the names.
+func openRegister(ctx context.Context, s session, wanted []wantedName, p *lifecycle.Policy) (*register, error) {
+	r := &register{policy: p, byID: map[string]*entry{}, byName: map[heldName]*entry{}}
 	// Those with the ids, and those that hold the names; locked in the order of their keys.
 	err := each(ctx, s, selectRelationships+`WHERE t.key IN (
 			SELECT known.key FROM {{rows id TEXT, partner_id TEXT, name_key TEXT}} JOIN relationships AS known ON known.id = r.id
 			UNION
 			SELECT holder.key FROM {{rows id TEXT, partner_id TEXT, name_key TEXT}} JOIN relationships AS holder
 				ON holder.partner_id = r.partner_id AND holder.name_key = r.name_key AND holder.name_released_at IS NULL)
-		ORDER BY t.key {{lock}}`, args{"rows": page[wanted](rows)}, r.know)
+		ORDER BY t.key {{lock}}`, args{"rows": page[wantedName](wanted)}, r.know)
 	return r, err
 }
 
@@ -102,21 +102,28 @@ func (r *register) receive(in *lifecycle.Incoming) lifecycle.Intake {
 
 // take enters a decision that Receive came to, if its name can be had.
 func (r *register) take(e *entry, digest string, d lifecycle.Decision, intake lifecycle.Intake) lifecycle.Intake {
-	if fault := r.makeWay(e, &d); fault != nil {
-		return lifecycle.Intake{Taken: lifecycle.TakenNot, Fault: fault}
+	if holder := r.makeWay(e, &d); holder != nil {
+		return lifecycle.Intake{Taken: lifecycle.TakenNot,
+			Fault: &lifecycle.Fault{Field: "displayName", Value: d.Record.DisplayName, Reason: heldBy(holder)}}
 	}
 	if e == nil {
-		e = &entry{}
-		r.byID[d.Record.ID] = e
+		e = r.enter(&d)
 	}
 	e.digest, e.redigest = digest, true
 	r.decide(e, &d)
 	return intake
 }
 
+// enter makes room for a relationship that the database does not have.
+func (r *register) enter(d *lifecycle.Decision) *entry {
+	e := &entry{}
+	r.byID[d.Record.ID] = e
+	return e
+}
+
 // makeWay sees to it that the name of d's record is free for e, or not needed. A timer that is due frees it: the holder's,
-// or, where the record ended long enough ago, its own. Otherwise the fault says who holds the name.
-func (r *register) makeWay(e *entry, d *lifecycle.Decision) *lifecycle.Fault {
+// or, where the record ended long enough ago, its own. Otherwise it answers with who holds the name, as of now.
+func (r *register) makeWay(e *entry, d *lifecycle.Decision) *lifecycle.Decision {
 	holder := r.byName[nameOf(&d.Record)]
 	if holder == nil || holder == e || !d.Record.NameReleased.IsZero() {
 		return nil
@@ -132,7 +139,16 @@ func (r *register) makeWay(e *entry, d *lifecycle.Decision) *lifecycle.Fault {
 			return nil
 		}
 	}
-	return &lifecycle.Fault{Field: "displayName", Value: d.Record.DisplayName, Reason: heldBy(&due)}
+	return &due
+}
+
+// held is makeWay's answer to whoever asks for one name.
+func held(name string, holder *lifecycle.Decision, p *lifecycle.Policy) *lifecycle.NameHeld {
+	h := &lifecycle.NameHeld{Name: name, Holder: holder.Record.ID, Status: holder.Record.Status}
+	if free := holder.Record.NameFreeAt(p); free.After(holder.Recorded) { // before that it waits for another system
+		h.Until = free
+	}
+	return h
 }
 
 // heldBy says for people who holds a name, holder being the decision about it as of now.
@@ -174,6 +190,9 @@ func follow(d, next *lifecycle.Decision) {
 	d.Record, d.Recorded, d.Next = next.Record, next.Recorded, next.Next
 	d.Changes = append(d.Changes, next.Changes...)
 	d.Notices = append(d.Notices, next.Notices...)
+	d.Assignments = append(d.Assignments, next.Assignments...)
+	d.TakeAway = cmp.Or(next.TakeAway, d.TakeAway)
+	d.Gone = next.Gone
 }
 
 // unstorable is a fault for a text that PostgreSQL would not take, and would refuse the whole batch for.
@@ -212,9 +231,6 @@ func (r *register) write(ctx context.Context, s session) error {
 // letNamesGo takes out of the index of names those that their holders will not hold any more. What it writes there for the
 // moment, updateEntries writes over.
 func letNamesGo(ctx context.Context, s session, entries []*entry, now time.Time) error {
-	type keyRow struct {
-		Key int64 `json:"key"`
-	}
 	var rows []keyRow
 	for _, e := range entries {
 		if len(e.Changes) > 0 && e.wasNamed && (!e.Record.NameReleased.IsZero() || nameOf(&e.Record) != e.wasName) {
@@ -273,13 +289,27 @@ func insertEntries(ctx context.Context, s session, entries []*entry) error {
 		rows[i] = rowOf(decided[i].Key, &e.Decision)
 		rows[i].Digest = e.digest
 	}
-	if _, err := s.exec(ctx, `INSERT INTO relationships (`+ofRelationship("", "")+`) SELECT `+ofRelationship("r", "")+`
-		FROM {{rows `+relationshipColumns+`}} ORDER BY r.key`, args{"rows": page[relationshipRow](rows)}); err != nil {
+	if _, err := insertRelationships(ctx, s, rows, ""); err != nil {
 		return err
 	}
+	return insertFollowing(ctx, s, decided)
+}
+
+// insertRelationships writes new rows and says how many. onConflict is what to do where a name or an id is taken; without it that
+// is an error.
+func insertRelationships(ctx context.Context, s session, rows []relationshipRow, onConflict string) (int64, error) {
+	return s.exec(ctx, `INSERT INTO relationships (`+ofRelationship("", "")+`) SELECT `+ofRelationship("r", "")+`
+		FROM {{rows `+relationshipColumns+`}} WHERE TRUE ORDER BY r.key `+onConflict, args{"rows": page[relationshipRow](rows)})
+}
+
+// insertFollowing writes what goes with new relationships: their events, and whom there is to tell.
+func insertFollowing(ctx context.Context, s session, decided []lifecycle.Decided) error {
 	if err := insertEvents(ctx, s, decided); err != nil {
 		return err
 	}
-	_, err = insertNotices(ctx, s, decided)
+	if err := announce(ctx, s, decided); err != nil {
+		return err
+	}
+	_, err := insertNotices(ctx, s, decided)
 	return err
 }

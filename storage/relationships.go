@@ -35,13 +35,15 @@ type relationshipRow struct {
 	Version        int64              `json:"version"`
 	NextRule       lifecycle.RuleName `json:"next_rule"`
 	NextAt         triedTime          `json:"next_at"`
+	ApprovedAt     triedTime          `json:"approved_at"`
+	Assigned       int                `json:"assigned"`
 }
 
 // relationshipColumns are those of a relationshipRow, as a page of rows declares them.
 const relationshipColumns = `key BIGINT, id TEXT, partner_id TEXT, display_name TEXT, name_key TEXT, duration TEXT,
 	auto_extend BOOLEAN, status TEXT, customer_id TEXT, customer_name TEXT, roles TEXT, created_at INSTANT,
 	modified_at INSTANT, locked_at INSTANT, activated_at INSTANT, end_at INSTANT, warn_after INSTANT,
-	name_released_at INSTANT, digest TEXT, version BIGINT, next_rule TEXT, next_at INSTANT`
+	name_released_at INSTANT, digest TEXT, version BIGINT, next_rule TEXT, next_at INSTANT, approved_at INSTANT, assigned INTEGER`
 
 // ofRelationship lists their names: with the table that they are read from, and with the field that they are read into,
 // where one is given.
@@ -62,6 +64,9 @@ func ofRelationship(table, field string) string {
 
 var selectRelationships = "SELECT " + ofRelationship("t", "") + " FROM relationships AS t "
 
+// selectRecords leaves out what is no part of a record. A page of a list is read so often that this counts.
+var selectRecords = strings.NewReplacer("t.name_key, ", "", "t.digest, ", "", "t.next_rule, ", "", "t.next_at, ", "").Replace(selectRelationships)
+
 func rowOf(key int64, d *lifecycle.Decision) relationshipRow {
 	r := &d.Record
 	return relationshipRow{
@@ -70,7 +75,7 @@ func rowOf(key int64, d *lifecycle.Decision) relationshipRow {
 		CustomerID: r.Customer.TenantID, CustomerName: r.Customer.DisplayName, Roles: jsonList(r.Roles),
 		CreatedAt: tried(r.Created), ModifiedAt: tried(r.Modified), LockedAt: tried(r.Locked), ActivatedAt: tried(r.Activated),
 		EndAt: tried(r.End), WarnAfter: tried(r.WarnAfter), NameReleasedAt: tried(r.NameReleased),
-		Version: r.Version, NextRule: d.Next.Rule, NextAt: tried(d.Next.At),
+		Version: r.Version, NextRule: d.Next.Rule, NextAt: tried(d.Next.At), ApprovedAt: tried(r.Approved), Assigned: r.Assigned,
 	}
 }
 
@@ -96,6 +101,7 @@ func (row *relationshipRow) record() (lifecycle.Stored, error) {
 	r.Locked, r.Activated = instant("locked_at", row.LockedAt), instant("activated_at", row.ActivatedAt)
 	r.End, r.WarnAfter = instant("end_at", row.EndAt), instant("warn_after", row.WarnAfter)
 	r.NameReleased = instant("name_released_at", row.NameReleasedAt)
+	r.Approved, r.Assigned = instant("approved_at", row.ApprovedAt), row.Assigned
 	check("next_at", row.NextAt.fault)
 	if len(r.Roles) == 0 {
 		r.Roles = nil
@@ -131,8 +137,8 @@ func (row *relationshipRow) stored() (lifecycle.Stored, error) {
 // Relationship reads the relationship with this id as it is stored; [lifecycle.ErrNotFound] where there is none.
 func (db *DB) Relationship(ctx context.Context, id string) (stored lifecycle.Stored, err error) {
 	err = db.read(ctx, "read relationship "+id, func(s session) error {
-		var row relationshipRow
-		if err := s.get(ctx, &row, selectRelationships+`WHERE t.id = :id`, args{"id": id}); err != nil {
+		row, err := rowOfID(ctx, s, id, "")
+		if err != nil {
 			return err
 		}
 		stored, err = row.stored()
@@ -141,24 +147,27 @@ func (db *DB) Relationship(ctx context.Context, id string) (stored lifecycle.Sto
 	return stored, err
 }
 
-// A RelationshipQuery says which relationships are wanted. The zero query wants all of them.
-type RelationshipQuery struct {
-	Statuses   []lifecycle.Status // any of these
-	Partner    string             // tenant id
-	Customer   string             // tenant id
-	Name       string             // stands somewhere in the display name, in upper or lower case
-	EndsFrom   time.Time          // ends at this instant or later
-	EndsBefore time.Time          // ends before this instant
-	Next       lifecycle.RuleName // the rule of the next timer
-	After      int64              // the key of the last one on the page before
-	Limit      int                // at most so many; 0: no limit
+func rowOfID(ctx context.Context, s session, id, lock string) (row relationshipRow, err error) {
+	if clean(id) != id {
+		return row, lifecycle.ErrNotFound // no database could hold it
+	}
+	err = s.get(ctx, &row, selectRelationships+`WHERE t.id = :id `+lock, args{"id": id})
+	return row, err
 }
 
-// Relationships lists relationships as they are stored, by key, which is the order in which they came in.
-func (db *DB) Relationships(ctx context.Context, q RelationshipQuery) (found []lifecycle.Stored, err error) {
-	where, a := q.where()
-	err = db.read(ctx, "list relationships", func(s session) error {
-		return each(ctx, s, selectRelationships+where, a, func(row *relationshipRow) error {
+// mostAtOnce is for how many records room is made before any is read.
+const mostAtOnce = 1000
+
+// Relationships lists relationships as they are stored.
+func (db *DB) Relationships(ctx context.Context, q lifecycle.RelationshipQuery) (found []lifecycle.Stored, err error) {
+	const doing = "list relationships"
+	where, a, err := sifted(&q)
+	if err != nil {
+		return nil, said(doing, err)
+	}
+	err = db.read(ctx, doing, func(s session) error {
+		found = make([]lifecycle.Stored, 0, min(q.Limit, mostAtOnce))
+		return each(ctx, s, s.dialect.fill(selectRecords+where), a, func(row *relationshipRow) error {
 			stored, err := row.stored()
 			found = append(found, stored)
 			return err
@@ -167,17 +176,13 @@ func (db *DB) Relationships(ctx context.Context, q RelationshipQuery) (found []l
 	return found, err
 }
 
-func (q *RelationshipQuery) where() (string, args) {
-	w := where{args: args{}}
-	w.and(len(q.Statuses) > 0, "t.status IN {{list statuses}}", "statuses", page[lifecycle.Status](q.Statuses))
-	w.and(q.Partner != "", "t.partner_id = :partner", "partner", strings.ToLower(q.Partner))
-	w.and(q.Customer != "", "t.customer_id = :customer", "customer", strings.ToLower(q.Customer))
-	w.and(q.Name != "", "t.name_key LIKE :name ESCAPE '!'", "name", likeAnywhere(nameKey(q.Name)))
-	w.and(!q.EndsFrom.IsZero(), "t.end_at >= :ends_from", "ends_from", at(q.EndsFrom))
-	w.and(!q.EndsBefore.IsZero(), "t.end_at < :ends_before", "ends_before", at(q.EndsBefore))
-	w.and(q.Next != "", "t.next_rule = :next", "next", q.Next)
-	w.and(q.After != 0, "t.key > :after", "after", q.After)
-	return w.order("t.key", q.Limit)
+// CountRelationships says how many relationships the filter wants.
+func (db *DB) CountRelationships(ctx context.Context, f lifecycle.Filter) (n int64, err error) {
+	err = db.read(ctx, "count relationships", func(s session) error {
+		v := sieve{args{}}
+		return s.get(ctx, &n, s.dialect.fill(`SELECT count(*) FROM relationships AS t WHERE `+v.condition(f)), v.args)
+	})
+	return n, err
 }
 
 // where collects the conditions of a query, each with its one parameter.
@@ -207,11 +212,6 @@ func (w *where) order(by string, limit int) (string, args) {
 	return text, w.args
 }
 
-// likeAnywhere is a pattern for LIKE … ESCAPE '!'.
-func likeAnywhere(s string) string {
-	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(s) + "%"
-}
-
 // selectDue is a range of the index of timers.
 var selectDue = selectRelationships + `WHERE (t.next_at, t.key) > (:after_at, :after_key) AND (t.next_at, t.key) <= (:upto_at, :upto_key)
 	AND t.next_at <= :as_of AND t.next_rule IN {{list rules}} ORDER BY t.next_at, t.key LIMIT :most`
@@ -237,33 +237,4 @@ func (db *DB) DueRecords(ctx context.Context, c lifecycle.Chunk, rules []lifecyc
 		})
 	})
 	return due, failures, err
-}
-
-// Act changes one record as decide says, in one transaction in which nobody else can change it. An error of decide's is
-// returned as it is, and nothing is written. decide may be called again after a deadlock, so it must do nothing but decide.
-// [lifecycle.ErrNotFound] where there is no such relationship.
-func (db *DB) Act(ctx context.Context, id string, decide func(lifecycle.Record) (lifecycle.Decision, error)) (decision lifecycle.Decision, err error) {
-	var refused error
-	err = db.write(ctx, "act on relationship "+id, func(s session) error {
-		var row relationshipRow
-		if err := s.get(ctx, &row, selectRelationships+`WHERE t.id = :id {{lock}}`, args{"id": id}); err != nil {
-			return err
-		}
-		stored, err := row.stored()
-		if err != nil {
-			return err
-		}
-		if decision, refused = decide(stored.Record); refused != nil {
-			return refused
-		}
-		if decision.Empty() && decision.Next == row.next() {
-			return nil
-		}
-		_, err = apply(ctx, s, []lifecycle.Decided{{Key: stored.Key, Version: stored.Version, Decision: decision}})
-		return err
-	})
-	if refused != nil {
-		return decision, refused
-	}
-	return decision, err
 }

@@ -3,10 +3,8 @@ package storage
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -65,10 +63,7 @@ func policyMark(p *lifecycle.Policy) (string, error) {
 func (db *DB) timedBy(ctx context.Context) (mark string, err error) {
 	err = db.read(ctx, "read the mark of the policy", func(s session) error {
 		mark, err = meta(ctx, s, "policy")
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		return err
+		return unlessNone(err)
 	})
 	return mark, err
 }

@@ -57,7 +57,7 @@ func (s session) list(ctx context.Context, into any, query string, a args) error
 	return sqlx.SelectContext(ctx, s.q, into, text, values...)
 }
 
-// each reads row by row, so that memory stays bounded.
+// each reads row by row, so that memory stays bounded. The row is the caller's until it returns.
 func each[T any](ctx context.Context, s session, query string, a args, row func(*T) error) error {
 	text, values, err := s.bound(query, a)
 	if err != nil {
@@ -68,8 +68,9 @@ func each[T any](ctx context.Context, s session, query string, a args, row func(
 		return err
 	}
 	defer rows.Close()
+	var t, empty T
 	for rows.Next() {
-		var t T
+		t = empty
 		if err := rows.StructScan(&t); err != nil {
 			return err
 		}

@@ -54,25 +54,11 @@ func (s *Snapshot) EachRelationship(ctx context.Context, fn func(lifecycle.Store
 	}))
 }
 
-type storedEventRow struct {
-	ID string `json:"id"`
-	eventRow
-}
-
-func (row *storedEventRow) event() lifecycle.Event {
-	return lifecycle.Event{RelationshipID: row.ID, Recorded: row.RecordedAt.Time, Change: lifecycle.Change{
-		Version: row.Version, Type: row.Type, Rule: row.Rule, Effective: row.EffectiveAt.Time, From: row.FromStatus, To: row.ToStatus,
-		End: row.EndAt.Time, Reason: row.Reason, Actor: row.Actor,
-	}}
-}
-
-const selectEvents = `SELECT t.id, e.relationship_key AS key, e.version, e.type, e.rule, e.effective_at, e.recorded_at, e.from_status,
-	e.to_status, e.end_at, e.reason, e.actor FROM events AS e JOIN relationships AS t ON t.key = e.relationship_key `
-
-// EachEvent hands over every event, by when it was recorded, when it took effect, and then relationship and version.
+// EachEvent hands over every step in the life of every relationship, by when it was recorded, when it took effect, and then
+// relationship and version. Refusals, which are none, are left out; see [DB.EachActivity].
 func (s *Snapshot) EachEvent(ctx context.Context, fn func(lifecycle.Event) error) error {
-	return said("read all events", each(ctx, s.session, selectEvents+`ORDER BY e.recorded_at, e.effective_at, e.relationship_key, e.version`, nil,
-		func(row *storedEventRow) error { return fn(row.event()) }))
+	return said("read all events", each(ctx, s.session, selectEvents+`WHERE e.version > 0
+		ORDER BY e.recorded_at, e.effective_at, e.relationship_key, e.version`, nil, func(row *storedEventRow) error { return fn(row.event()) }))
 }
 
 // EachLetter hands over every letter, by when it was recorded, when it fell due, and then relationship, version and ordinal.
@@ -120,16 +106,4 @@ func (db *DB) snap(ctx context.Context, fn func(*Snapshot) error) error {
 	}
 	defer s.Close()
 	return fn(s)
-}
-
-// Events lists the history of one relationship, in the order in which it happened; nothing where there is no such
-// relationship.
-func (db *DB) Events(ctx context.Context, id string) (events []lifecycle.Event, err error) {
-	err = db.read(ctx, "read the history of relationship "+id, func(s session) error {
-		return each(ctx, s, selectEvents+`WHERE t.id = :id ORDER BY e.version`, args{"id": id}, func(row *storedEventRow) error {
-			events = append(events, row.event())
-			return nil
-		})
-	})
-	return events, err
 }

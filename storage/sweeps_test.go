@@ -212,7 +212,8 @@ func TestRecordsThatChangeWhileASweepIsCutAreReadOnceOrNotAtAll(t *testing.T) {
 			n  int
 			to time.Time
 		}{{2, asOf.Add(time.Hour)}, {3, start.Add(25*time.Minute + 1000)}, {25, start.Add(time.Minute)}} {
-			_, err := db.Act(ctx, id(moved.n), func(r lifecycle.Record) (lifecycle.Decision, error) {
+			_, err := db.Act(ctx, id(moved.n), policy, func(c lifecycle.Case) (lifecycle.Decision, error) {
+				r := c.Record
 				r.End = moved.to
 				r.Version++
 				return lifecycle.Decision{Record: r, Recorded: start, Next: lifecycle.Timer{Rule: lifecycle.EndTerm, At: moved.to},

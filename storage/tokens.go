@@ -2,40 +2,46 @@ package storage
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
-// A Token is a secret that lets a program in. The secret itself is not kept, only its hash.
-type Token struct {
-	ID      int64
-	Name    string // one of its own among those that are not revoked
-	Scopes  []string
-	Created time.Time
-	Revoked time.Time // zero while it is good
-}
-
 type tokenRow struct {
-	ID        int64  `json:"id"`
-	Name      string `json:"name"`
-	Scopes    string `json:"scopes"`
-	CreatedAt dbTime `json:"created_at"`
-	RevokedAt dbTime `json:"revoked_at"`
+	ID        int64          `json:"id"`
+	Name      string         `json:"name"`
+	Scopes    string         `json:"scopes"`
+	TenantID  string         `json:"tenant_id"`
+	Role      lifecycle.Role `json:"role"`
+	CreatedAt dbTime         `json:"created_at"`
+	RevokedAt dbTime         `json:"revoked_at"`
 }
 
-// CreateToken keeps the hash of a new token. [ErrTokenExists] where the name is taken by one that is not revoked.
-func (db *DB) CreateToken(ctx context.Context, name string, hash []byte, scopes []string, now time.Time) (id int64, err error) {
-	err = db.write(ctx, fmt.Sprintf("create token %q", name), func(s session) error {
+func (row *tokenRow) token() (lifecycle.Token, error) {
+	token := lifecycle.Token{ID: row.ID, Name: row.Name, Tenant: row.TenantID, Role: row.Role,
+		Created: row.CreatedAt.Time, Revoked: row.RevokedAt.Time}
+	if err := json.Unmarshal([]byte(row.Scopes), &token.Scopes); err != nil {
+		return token, fmt.Errorf("token %q: column scopes cannot be read: %w", row.Name, err)
+	}
+	return token, nil
+}
+
+const selectTokens = `SELECT id, name, scopes, tenant_id, role, created_at, revoked_at FROM tokens ` //nolint:gosec // it names columns, and holds no secret
+
+// CreateToken keeps a new token under the hash of its secret, and answers with its id. [ErrTokenExists] where the name is
+// taken by one that is not revoked.
+func (db *DB) CreateToken(ctx context.Context, t lifecycle.Token, hash []byte) (id int64, err error) {
+	err = db.write(ctx, fmt.Sprintf("create token %q", t.Name), func(s session) error {
 		if id, err = take(ctx, s, tokenCounter, 1); err != nil {
 			return err
 		}
-		_, err := s.exec(ctx, `INSERT INTO tokens (id, name, hash, scopes, created_at) VALUES (:id, :name, :hash, :scopes, :now)`,
-			args{"id": id, "name": name, "hash": hash, "scopes": jsonList(scopes), "now": at(now)})
+		_, err := s.exec(ctx, `INSERT INTO tokens (id, name, hash, scopes, tenant_id, role, created_at)
+			VALUES (:id, :name, :hash, :scopes, :tenant, :role, :now)`,
+			args{"id": id, "name": t.Name, "hash": hash, "scopes": jsonList(t.Scopes), "tenant": strings.ToLower(t.Tenant), "role": t.Role,
+				"now": at(t.Created)})
 		if isUnique(err) {
 			return fmt.Errorf("%w; revoke it first or choose another name", ErrTokenExists)
 		}
@@ -48,12 +54,12 @@ func (db *DB) CreateToken(ctx context.Context, name string, hash []byte, scopes 
 }
 
 // Tokens lists all tokens, the revoked ones too, oldest first.
-func (db *DB) Tokens(ctx context.Context) (tokens []Token, err error) {
+func (db *DB) Tokens(ctx context.Context) (tokens []lifecycle.Token, err error) {
 	err = db.read(ctx, "list tokens", func(s session) error {
-		return each(ctx, s, `SELECT id, name, scopes, created_at, revoked_at FROM tokens ORDER BY id`, nil, func(row *tokenRow) error {
-			token := Token{ID: row.ID, Name: row.Name, Created: row.CreatedAt.Time, Revoked: row.RevokedAt.Time}
+		return each(ctx, s, selectTokens+`ORDER BY id`, nil, func(row *tokenRow) error {
+			token, err := row.token()
 			tokens = append(tokens, token)
-			return json.Unmarshal([]byte(row.Scopes), &tokens[len(tokens)-1].Scopes)
+			return err
 		})
 	})
 	return tokens, err
@@ -76,16 +82,16 @@ func (db *DB) RevokeToken(ctx context.Context, nameOrID string, now time.Time) e
 }
 
 // TokenByHash finds the good token with this hash; [lifecycle.ErrNotFound] where there is none, or it was revoked.
-func (db *DB) TokenByHash(ctx context.Context, hash []byte) (name string, scopes []string, err error) {
+func (db *DB) TokenByHash(ctx context.Context, hash []byte) (token lifecycle.Token, err error) {
 	err = db.read(ctx, "look up a token", func(s session) error {
 		var row tokenRow
-		if err := s.get(ctx, &row, `SELECT name, scopes FROM tokens WHERE hash = :hash AND revoked_at IS NULL`, args{"hash": hash}); err != nil {
+		if err := s.get(ctx, &row, selectTokens+`WHERE hash = :hash AND revoked_at IS NULL`, args{"hash": hash}); err != nil {
 			return err
 		}
-		name = row.Name
-		return json.Unmarshal([]byte(row.Scopes), &scopes)
+		token, err = row.token()
+		return err
 	})
-	return name, scopes, err
+	return token, err
 }
 
 // AnyTokens says whether there is a token that is good.
@@ -94,10 +100,7 @@ func (db *DB) AnyTokens(ctx context.Context) (good bool, err error) {
 		var id int64
 		err := s.get(ctx, &id, `SELECT id FROM tokens WHERE revoked_at IS NULL LIMIT 1`, nil)
 		good = err == nil
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		return err
+		return unlessNone(err)
 	})
 	return good, err
 }
