@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -21,17 +22,20 @@ type Scope string
 
 // The scopes. No scope but manage holds another.
 const (
-	ScopeRead   Scope = "read"   // look at sweeps, notices, channels and metrics
-	ScopeSweep  Scope = "sweep"  // start and cancel sweeps
-	ScopeManage Scope = "manage" // all of it
+	ScopeRead      Scope = "read"      // look at relationships, sweeps, notices, channels and metrics
+	ScopeSweep     Scope = "sweep"     // start and cancel sweeps
+	ScopeProvision Scope = "provision" // say what became of provisioning
+	ScopeManage    Scope = "manage"    // all of it
 )
 
 // Scopes lists them all.
-var Scopes = []Scope{ScopeRead, ScopeSweep, ScopeManage}
+var Scopes = []Scope{ScopeRead, ScopeSweep, ScopeProvision, ScopeManage}
 
-// open marks a route that needs no permission, from wherever it is asked. It is not the empty scope, so that a route that was
-// forgotten is closed.
-const open Scope = "open"
+// Routes need a scope, or one of these. Neither is the empty scope, so that a route that was forgotten is closed.
+const (
+	open  Scope = "open"  // no permission, from wherever it is asked
+	party Scope = "party" // any role in a tenant, or an operator who may at least read; the operation asks what exactly the caller may
+)
 
 // metricsPattern is the route of the metrics.
 const metricsPattern = "GET /metrics"
@@ -61,6 +65,38 @@ func HashToken(token string) []byte {
 	return hash[:]
 }
 
+// A bearer is a caller who has shown something, and what it is good for.
+type bearer struct {
+	lifecycle.Caller
+	key    string   // one of their own, by which their requests are counted
+	scopes []string // of an operator
+}
+
+// operator is who may use the scopes.
+func operator(name, key string, scopes []string) *bearer {
+	manages := slices.Contains(scopes, string(ScopeManage))
+	return &bearer{lifecycle.Caller{Name: name, Role: lifecycle.Operator, ReadsOnly: !manages}, key, scopes}
+}
+
+// manages says whether the bearer may do everything.
+func (b *bearer) manages() bool { return b.Role == lifecycle.Operator && !b.ReadsOnly }
+
+// refused says why the bearer may not take a route that needs a scope; nil if they may.
+func (b *bearer) refused(needs Scope) *Problem {
+	if needs == party && b.Role == lifecycle.Operator {
+		needs = ScopeRead
+	}
+	switch {
+	case needs == party || b.manages() || slices.Contains(b.scopes, string(needs)):
+		return nil
+	case b.Role != lifecycle.Operator:
+		return roleMissing.problem("This is for operators, and %q has the role %s in a tenant.", b.Name, b.Role)
+	}
+	p := scopeMissing.problem("This needs the scope %q, and the token %q has %s.", needs, b.Name, listScopes(b.scopes))
+	p.header("WWW-Authenticate", fmt.Sprintf(`Bearer realm="tenure", error="insufficient_scope", scope=%q`, needs))
+	return p
+}
+
 // permit says why the request may not take the route; nil if it may. It asks the store each time, so a token counts from
 // the moment it is made until the moment it is withdrawn.
 func (s *Server) permit(a *answer, r *http.Request, pattern string) *Problem {
@@ -71,25 +107,38 @@ func (s *Server) permit(a *answer, r *http.Request, pattern string) *Problem {
 	if needs == open {
 		return nil
 	}
+	b, p := s.identify(r, pattern)
+	if p != nil || b == nil {
+		return p
+	}
+	b.Address, b.Request = s.addressOf(r), a.Header().Get(requestIDHeader)
+	a.bearer = *b
+	if p := b.refused(needs); p != nil {
+		return p
+	}
+	return s.restrain(b)
+}
+
+// identify finds out who asks. Nobody and no problem are whoever may see the metrics while the database cannot say who it is.
+func (s *Server) identify(r *http.Request, pattern string) (*bearer, *Problem) {
 	if values := r.Header.Values("Authorization"); len(values) > 0 {
-		return s.permitBearer(a, r, values, pattern)
+		return s.identifyBearer(r, values, pattern)
 	}
 	tokens, err := s.store.AnyTokens(r.Context())
 	if err != nil && s.scrapedBefore(pattern, localCaller) {
-		return s.permitLocal(r)
+		return nil, s.permitLocal(r)
 	}
 	if err != nil {
-		return problemOf(fmt.Errorf("finding out whether there is a token: %w", err)).base()
+		return nil, problemOf(fmt.Errorf("finding out whether there is a token: %w", err)).base()
 	}
 	if tokens {
 		s.scrapers.Delete(localCaller)
 		p := tokenMissing.problem("Send a token as `Authorization: Bearer %s…`; `tenure token create NAME --scope SCOPE` makes one.", tokenPrefix)
 		p.header("WWW-Authenticate", `Bearer realm="tenure"`)
-		return p
+		return nil, p
 	}
-	a.caller, a.manages = localCaller, true
 	s.scrapers.Store(localCaller, true)
-	return s.permitLocal(r)
+	return operator(localCaller, localCaller, []string{string(ScopeManage)}), s.permitLocal(r)
 }
 
 // scrapedBefore says whether whoever shows this was let in last time, and now asks for the metrics: while the database cannot
@@ -99,39 +148,41 @@ func (s *Server) scrapedBefore(pattern, shown string) bool {
 	return before && pattern == metricsPattern
 }
 
-func (s *Server) permitBearer(a *answer, r *http.Request, values []string, pattern string) *Problem {
-	needs := s.needs[pattern]
-	unknown := func(detail string) *Problem {
-		p := tokenUnknown.problem("%s", detail)
-		p.header("WWW-Authenticate", `Bearer realm="tenure", error="invalid_token"`)
-		return p
-	}
+func (s *Server) identifyBearer(r *http.Request, values []string, pattern string) (*bearer, *Problem) {
 	scheme, token, _ := strings.Cut(values[0], " ")
 	token = strings.Trim(token, " ")
+	if len(values) == 1 && strings.EqualFold(scheme, "Bearer") && s.tokens != nil && jwtForm.MatchString(token) {
+		return s.identifyJWT(r, token)
+	}
 	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || !tokenForm.MatchString(token) {
-		return unknown("The Authorization header does not hold one bearer token, which looks like " + tokenPrefix + " and 43 characters.")
+		return nil, notKnown("The Authorization header does not hold one bearer token, which looks like " + tokenPrefix + " and 43 characters.")
 	}
 	hash := HashToken(token)
-	name, scopes, err := s.store.TokenByHash(r.Context(), hash)
+	found, err := s.store.TokenByHash(r.Context(), hash)
 	if errors.Is(err, lifecycle.ErrNotFound) {
 		s.scrapers.Delete(string(hash))
-		return unknown("The token is not known, or not any more.")
+		return nil, notKnown("The token is not known, or not any more.")
 	}
 	if err != nil && s.scrapedBefore(pattern, string(hash)) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return problemOf(fmt.Errorf("looking up a token: %w", err)).base()
+		return nil, problemOf(fmt.Errorf("looking up a token: %w", err)).base()
 	}
-	a.caller, a.manages = name, slices.Contains(scopes, string(ScopeManage))
-	if a.manages || slices.Contains(scopes, string(needs)) {
-		if pattern == metricsPattern {
-			s.scrapers.Store(string(hash), true)
-		}
-		return nil
+	key := "token " + strconv.FormatInt(found.ID, 10)
+	if found.Role != "" {
+		return &bearer{lifecycle.Caller{Name: found.Name, Tenant: found.Tenant, Role: found.Role}, key, nil}, nil
 	}
-	p := scopeMissing.problem("This needs the scope %q, and the token %q has %s.", needs, name, listScopes(scopes))
-	p.header("WWW-Authenticate", fmt.Sprintf(`Bearer realm="tenure", error="insufficient_scope", scope=%q`, needs))
+	b := operator(found.Name, key, found.Scopes)
+	if pattern == metricsPattern && b.refused(s.needs[pattern]) == nil {
+		s.scrapers.Store(string(hash), true)
+	}
+	return b, nil
+}
+
+func notKnown(detail string) *Problem {
+	p := tokenUnknown.problem("%s", detail)
+	p.header("WWW-Authenticate", `Bearer realm="tenure", error="invalid_token"`)
 	return p
 }
 

@@ -140,6 +140,11 @@ func (b *badValues) object(location string, text json.RawMessage, instead string
 	}
 }
 
+// field is a member.
+func field(name string, read func(location string, value json.RawMessage)) member {
+	return member{name, read}
+}
+
 func (b *badValues) member(location, name string, value json.RawMessage, again bool, known []member) {
 	if again {
 		b.refuse(badValue, location, value, "is there twice")
@@ -154,6 +159,10 @@ func (b *badValues) member(location, name string, value json.RawMessage, again b
 		names[i] = m.name
 	}
 	last := len(names) - 1
+	if last < 0 {
+		b.refuse(unknownField, location, value, "is unknown; there are none")
+		return
+	}
 	list := names[last]
 	if last > 0 {
 		list = strings.Join(names[:last], ", ") + " and " + list

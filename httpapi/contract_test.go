@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/stretchr/testify/require"
@@ -98,6 +100,55 @@ func own() []exchange {
 		{operation: "switchChannelOn", want: 404, method: "POST", path: "/v1/channels/crm/on", body: `{"reason":"x"}`},
 		{operation: "switchChannelOff", want: 404, method: "POST", path: "/v1/channels/crm/off", body: `{"reason":"x"}`},
 		{operation: "orderNotices", want: 200, method: "POST", path: "/v1/notices/actions", before: outbox, body: `{"action":"release","ids":["1-7-1"],"reason":"x"}`},
+		{operation: "listCustomerRelationships", want: 200, method: "GET", path: customerPath + "?limit=1", before: records},
+		{operation: "listCustomerRelationships", want: 422, method: "GET", path: customerPath + "?status=created"},
+		{operation: "getCustomerRelationship", want: 200, method: "GET", path: customerPath + "/" + pendingID, before: records},
+		{operation: "getCustomerRelationship", want: 404, method: "GET", path: customerPath + "/x", before: records},
+		{operation: "rejectRelationship", want: 409, method: "POST", path: customerPath + "/" + activeID + "/reject", before: records},
+		{operation: "approveRelationship", want: 403, method: "POST", path: customerPath + "/" + pendingID + "/approve", before: func(w *world) {
+			records(w)
+			require.NoError(w, w.fake.SetPartnership(w.Context(), lifecycle.Partnership{TenantID: partner, Standing: lifecycle.Suspended}, "x", noon))
+		}},
+		{operation: "listActivity", want: 200, method: "GET", path: activityPath + "?limit=2", before: records},
+		{operation: "listActivity", want: 422, method: "GET", path: activityPath + "?after=x"},
+		{operation: "listRelationshipActivity", want: 200, method: "GET", path: "/v1/relationships/" + activeID + "/activity", before: records},
+		{operation: "listRelationshipActivity", want: 404, method: "GET", path: "/v1/relationships/x/activity", before: records},
+		{operation: "listRelationshipActivity", want: 422, method: "GET", path: "/v1/relationships/x/activity?limit=0"},
+		{operation: "exportActivityCSV", want: 200, method: "GET", path: activityPath + ".csv", before: records},
+		{operation: "exportActivityCSV", want: 422, method: "GET", path: activityPath + ".csv?since=x"},
+		{operation: "exportActivityNDJSON", want: 200, method: "GET", path: activityPath + ".ndjson", before: records},
+		{operation: "exportActivityNDJSON", want: 422, method: "GET", path: activityPath + ".ndjson?since=x"},
+		{operation: "listBulkJobs", want: 200, method: "GET", path: bulkPath, before: bulkJob},
+		{operation: "listBulkJobs", want: 422, method: "GET", path: bulkPath + "?limit=0"},
+		{operation: "getBulkJob", want: 200, method: "GET", path: bulkPath + "/1", before: bulkJob},
+		{operation: "getBulkJob", want: 404, method: "GET", path: bulkPath + "/2", before: bulkJob},
+		{operation: "getBulkJob", want: 422, method: "GET", path: bulkPath + "/x"},
+		{operation: "listBulkResults", want: 200, method: "GET", path: bulkPath + "/1/results", before: bulkJob},
+		{operation: "listBulkResults", want: 404, method: "GET", path: bulkPath + "/2/results", before: bulkJob},
+		{operation: "listBulkResults", want: 422, method: "GET", path: bulkPath + "/1/results?outcome=x"},
+		{operation: "cancelBulkJob", want: 200, method: "POST", path: bulkPath + "/1/cancel", before: bulkJob},
+		{operation: "cancelBulkJob", want: 404, method: "POST", path: bulkPath + "/2/cancel", before: bulkJob},
+		{operation: "cancelBulkJob", want: 409, method: "POST", path: bulkPath + "/1/cancel", before: finishedBulk},
+		{operation: "cancelBulkJob", want: 422, method: "POST", path: bulkPath + "/x/cancel"},
+		{operation: "listSubscriptions", want: 200, method: "GET", path: subscriptionsPath, before: subscribed(1)},
+		{operation: "getSubscription", want: 200, method: "GET", path: subscriptionsPath + "/1", before: subscribed(1)},
+		{operation: "getSubscription", want: 404, method: "GET", path: subscriptionsPath + "/2", before: subscribed(1)},
+		{operation: "getSubscription", want: 422, method: "GET", path: subscriptionsPath + "/x"},
+		{operation: "removeSubscription", want: 204, method: "DELETE", path: subscriptionsPath + "/1", before: subscribed(1)},
+		{operation: "removeSubscription", want: 404, method: "DELETE", path: subscriptionsPath + "/2", before: subscribed(1)},
+		{operation: "removeSubscription", want: 422, method: "DELETE", path: subscriptionsPath + "/x"},
+		{operation: "renewSubscriptionSecret", want: 200, method: "POST", path: subscriptionsPath + "/1/secret", before: subscribed(1)},
+		{operation: "renewSubscriptionSecret", want: 404, method: "POST", path: subscriptionsPath + "/2/secret", before: subscribed(1)},
+		{operation: "renewSubscriptionSecret", want: 422, method: "POST", path: subscriptionsPath + "/x/secret"},
+		{operation: "addSubscription", want: 409, method: "POST", path: subscriptionsPath, body: `{"url":"https://crm.example.com/x"}`, before: subscribed(lifecycle.MostSubscriptions)},
+		{operation: "listProvisioning", want: 200, method: "GET", path: provisioningPath + "?stuck=false", before: provisioned},
+		{operation: "listProvisioning", want: 422, method: "GET", path: provisioningPath + "?limit=0"},
+		{operation: "answerProvisioning", want: 404, method: "POST", path: provisioningPath + "/x", body: `{"version":3,"result":"done"}`, before: provisioned},
+		{operation: "answerProvisioning", want: 409, method: "POST", path: provisioningPath + "/" + activeID, body: `{"version":2,"result":"done"}`, before: provisioned},
+		{operation: "retryProvisioning", want: 200, method: "POST", path: provisioningPath + "/" + activeID + "/retry", before: provisioned},
+		{operation: "retryProvisioning", want: 404, method: "POST", path: provisioningPath + "/x/retry", before: provisioned},
+		{operation: "retryProvisioning", want: 409, method: "POST", path: provisioningPath + "/" + pendingID + "/retry", before: provisioned},
+		{operation: "listPartners", want: 200, method: "GET", path: partnersPath, before: records},
 		{operation: "getHealth", want: 200, method: "GET", path: "/healthz"},
 		{operation: "getReadiness", want: 200, method: "GET", path: "/readyz"},
 		{operation: "getReadiness", want: 503, method: "GET", path: "/readyz", before: func(w *world) {
@@ -106,15 +157,69 @@ func own() []exchange {
 		{operation: "getMetrics", want: 200, method: "GET", path: "/metrics"},
 		{operation: "getDescription", want: 200, method: "GET", path: "/openapi.yaml"},
 	}
+	for _, kind := range []string{"approve", "reject", "terminate", "auto-extend"} {
+		id := map[string]string{"approve": "approveRelationship", "reject": "rejectRelationship", "terminate": "terminateRelationship", "auto-extend": "switchAutoExtend"}[kind]
+		body := map[string]string{"auto-extend": `{"autoExtendDuration":"PT0S"}`}[kind]
+		path := customerPath + "/" + invitingID + "/" + kind
+		if kind == "approve" || kind == "reject" {
+			path = customerPath + "/" + activeID + "/" + kind
+		}
+		all = append(all, exchange{operation: id, want: 409, method: "POST", path: path, body: body, before: records},
+			exchange{operation: id, want: 404, method: "POST", path: customerPath + "/x/" + kind, body: body, before: records})
+	}
 	for _, e := range []exchange{
 		{operation: "putContacts", method: "PUT", path: "/v1/contacts", before: directory, body: "[" + ann() + "," + ann("daily", "x") + "]"},
 		{operation: "orderNotices", method: "POST", path: "/v1/notices/actions", before: outbox, body: `{"action":"retry","filter":{"channel":"mail"},"reason":"x"}`},
 		{operation: "switchChannelOn", method: "POST", path: "/v1/channels/mail/on", body: `{"reason":"x"}`},
 		{operation: "switchChannelOff", method: "POST", path: "/v1/channels/mail/off", body: `{"reason":"x"}`},
+		{operation: "approveRelationship", method: "POST", path: customerPath + "/" + pendingID + "/approve", before: records, body: `{"customer":{"displayName":"Contoso"}}`},
+		{operation: "rejectRelationship", method: "POST", path: customerPath + "/" + pendingID + "/reject", before: records, body: "{}"},
+		{operation: "terminateRelationship", method: "POST", path: customerPath + "/" + activeID + "/terminate", before: records, body: "{}"},
+		{operation: "switchAutoExtend", method: "POST", path: customerPath + "/" + activeID + "/auto-extend", before: records, body: `{"autoExtendDuration":"P180D"}`},
+		{operation: "requestBulkAutoExtend", want: 202, method: "POST", path: bulkPath + "/auto-extend", before: records, body: `{"filter":"status eq 'active'","autoExtendDuration":"P180D"}`},
+		{operation: "addSubscription", want: 201, method: "POST", path: subscriptionsPath, before: records, body: `{"url":"https://crm.example.com/x"}`},
+		{operation: "answerProvisioning", method: "POST", path: provisioningPath + "/" + activeID, before: provisioned, body: `{"version":3,"result":"done"}`},
+		{operation: "setPartner", method: "PUT", path: partnersPath + "/" + partner, before: records, body: `{"standing":"suspended"}`},
 	} {
 		all = append(all, bodies(e)...)
 	}
 	return all
+}
+
+// bulkJob opens a job of the operator's.
+func bulkJob(w *world) {
+	records(w)
+	_, err := w.fake.OpenBulk(w.Context(), lifecycle.BulkRequest{Action: lifecycle.SetAutoExtend, AutoExtend: true, Side: lifecycle.Partner, Filter: "status eq 'active'",
+		Caller: lifecycle.Caller{Name: "operator", Role: lifecycle.Operator}, At: noon})
+	require.NoError(w, err)
+}
+
+// finishedBulk is that job when it is done.
+func finishedBulk(w *world) {
+	bulkJob(w)
+	job, claimed, err := w.fake.ClaimBulk(w.Context(), 1, noon, noon.Add(time.Minute))
+	require.NoError(w, err)
+	require.True(w, claimed)
+	filter, err := onlyActive(job.Filter)
+	require.NoError(w, err)
+	for job.State == lifecycle.BulkRunning {
+		job, claimed, err = w.fake.RunBulkPage(w.Context(), job, filter, 10, noon, noon.Add(time.Minute), func(c lifecycle.Case) (lifecycle.Decision, error) {
+			return c.Act(w.server.policy, noon, job.ActionFor())
+		})
+		require.NoError(w, err)
+		require.True(w, claimed)
+	}
+}
+
+// subscribed are the records, and so many subscriptions to all of them.
+func subscribed(n int) func(*world) {
+	return func(w *world) {
+		records(w)
+		for range n {
+			_, err := w.fake.AddSubscription(w.Context(), lifecycle.Subscription{URL: "https://crm.example.com/secret?key=1", Secrets: []string{NewSecret()}, By: "operator", Created: noon})
+			require.NoError(w, err)
+		}
+	}
 }
 
 func directory(w *world) {
@@ -136,8 +241,13 @@ func bodies(e exchange) []exchange {
 		return exchange{operation: e.operation, want: want, method: e.method, path: e.path, body: body, headers: headers, before: e.before}
 	}
 	late := with(408, e.body)
-	late.before = func(w *world) { w.server.mux = slowBody(w.server, e.method, e.path) }
-	return []exchange{with(200, e.body), with(400, "{"), late, with(415, e.body, "Content-Type: text/plain"), with(422, `{"x":1}`)}
+	late.before = func(w *world) {
+		if e.before != nil {
+			e.before(w)
+		}
+		w.server.mux = slowBody(w.server, e.method, e.path)
+	}
+	return []exchange{with(cmp.Or(e.want, 200), e.body), with(400, "{"), late, with(415, e.body, "Content-Type: text/plain"), with(422, `{"x":1}`)}
 }
 
 // common are the exchanges that the operation of e shares with others.
@@ -156,6 +266,7 @@ func common(e exchange, s *Server) []exchange {
 	return append(all,
 		of(401, "", nil, "Authorization: Bearer nonsense"),
 		of(403, "", func(w *world) { w.token = w.newToken("nobody") }),
+		of(429, "", func(w *world) { w.server.allowances = exhausted() }),
 		of(500, "", func(w *world) { w.fake.lockedUp = errors.New("broken") }),
 		of(503, "", func(w *world) { w.fake.lockedUp = context.DeadlineExceeded }))
 }
@@ -197,6 +308,11 @@ func (e exchange) compare(t *testing.T) {
 	for name := range described.Headers {
 		require.NotEmpty(t, got.header.Get(name), name)
 	}
+	if got.status == http.StatusNoContent {
+		require.Empty(t, got.body)
+		require.Empty(t, described.Content)
+		return
+	}
 	sent, _, err := mime.ParseMediaType(got.header.Get("Content-Type"))
 	require.NoError(t, err)
 	media := described.Content[sent]
@@ -207,6 +323,13 @@ func (e exchange) compare(t *testing.T) {
 	var body any
 	require.NoError(t, json.Unmarshal(got.body, &body))
 	require.Empty(t, disagreements(w.server.api.OpenAPI().Components.Schemas, media.Schema, huma.ModeReadFromServer, body), "%s", got.body)
+}
+
+// exhausted leaves nobody anything to ask for.
+func exhausted() *allowances {
+	none := newAllowances(Rate{PerSecond: 1e-9, Burst: 1})
+	none.take("token 1", time.Now())
+	return none
 }
 
 func operation(t *testing.T, s *Server, id string) *huma.Operation {

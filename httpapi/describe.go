@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"reflect"
 
@@ -19,13 +18,15 @@ func (s *Server) describe() huma.Config {
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{Title: "tenure", Version: "1",
-				Description: "Ask for sweeps, watch them, stop them; keep the directory of contacts; look after notices and the channels on which they leave; health and metrics. Every error is an RFC 9457 problem document, and every answer has an " +
+				Description: "Ask for sweeps, watch them, stop them; keep the directory of contacts; look after notices and the channels on which they leave; " +
+					"what customers do with relationships, the log of activities, bulk jobs, subscriptions, provisioning, partners; health and metrics. Relationships in the shape of Microsoft Graph stand under /v1.0/, with a description of their own. Every error is an RFC 9457 problem document, and every answer has an " +
 					"X-Request-Id. Later versions may add fields to answers.\n\n" +
 					"While no token exists, only loopback addresses are served, and no token is needed."},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer",
-					Description: "Made by `tenure token create`, with the scopes read, sweep or manage; manage holds the others."}},
+					Description: "Made by `tenure token create`: an operator's, with the scopes read, sweep, provision or manage, which holds the others; " +
+						"or a tenant's, with a role. Or a JSON Web Token of an issuer that the deployment trusts."}},
 			},
 		},
 		Formats:                      huma.DefaultFormats,
@@ -44,11 +45,16 @@ func register[I, O any](s *Server, needs Scope, op huma.Operation, handle func(c
 	common := []kind{headersTooLarge, bodyTooLarge}
 	op.Security = []map[string][]string{}
 	if needs != open {
-		op.Security = []map[string][]string{{"token": {string(needs)}}}
-		common = append(common, tokenMissing, tokenUnknown, scopeMissing, localOnly, crossSite, internal, timedOut)
+		op.Security = []map[string][]string{{"token": scopesFor(needs)}}
+		common = append(common, tokenMissing, tokenUnknown, scopeMissing, roleMissing, localOnly, crossSite, tooManyRequests, internal, issuerAway, timedOut)
 	}
 	responses := s.answers(common...)
-	maps.Copy(responses, op.Responses)
+	for code, own := range op.Responses {
+		if shared := responses[code]; shared != nil {
+			own.Description += "; " + shared.Description
+		}
+		responses[code] = own
+	}
 	op.Responses = responses
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
@@ -57,6 +63,14 @@ func register[I, O any](s *Server, needs Scope, op huma.Operation, handle func(c
 		}
 		return out, nil
 	})
+}
+
+// scopesFor are the scopes that an operation needs of an operator's token.
+func scopesFor(needs Scope) []string {
+	if needs == party {
+		return []string{string(ScopeRead)}
+	}
+	return []string{string(needs)}
 }
 
 type describeOutput struct {

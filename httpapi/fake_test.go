@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tenure-dev/tenure/lifecycle"
+	"github.com/tenure-dev/tenure/storage"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,22 +33,19 @@ type fake struct {
 	sweeps   []lifecycle.Sweep // the sweep with id n is at n-1
 	keys     map[string]lifecycle.Sweep
 	failures map[int64][]lifecycle.Failure
-	tokens   map[string]fakeToken
+	tokens   map[string]lifecycle.Token
 	backlogs []lifecycle.Backlog
 	notices  map[string]map[lifecycle.NoticeStatus]int64
 	chunks   int64
 
 	fakeDirectory
 	fakeOutbox
+	*storage.DB // what is about relationships is real; nil until a test asks for it
+	refusals    []lifecycle.RefusedRequest
 
 	broken   error                     // what every method about sweeps and metrics answers
 	lockedUp error                     // what every method about tokens answers
 	before   func(ctx context.Context) // called first by every method about sweeps and metrics
-}
-
-type fakeToken struct {
-	name   string
-	scopes []string
 }
 
 func (f *fake) enter(ctx context.Context) (func(), error) {
@@ -138,16 +137,26 @@ func (f *fake) SweepFailures(ctx context.Context, id int64, limit int) ([]lifecy
 	return all[:min(limit, len(all))], err
 }
 
-func (f *fake) TokenByHash(_ context.Context, hash []byte) (string, []string, error) {
+func (f *fake) TokenByHash(_ context.Context, hash []byte) (lifecycle.Token, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.lockedUp != nil {
-		return "", nil, f.lockedUp
+		return lifecycle.Token{}, f.lockedUp
 	}
 	if t, ok := f.tokens[string(hash)]; ok {
-		return t.name, t.scopes, nil
+		return t, nil
 	}
-	return "", nil, lifecycle.ErrNotFound
+	return lifecycle.Token{}, lifecycle.ErrNotFound
+}
+
+func (f *fake) RecordRefusal(ctx context.Context, r lifecycle.RefusedRequest) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refusals = append(f.refusals, r)
+	if f.DB == nil {
+		return nil
+	}
+	return f.DB.RecordRefusal(ctx, r)
 }
 
 func (f *fake) AnyTokens(context.Context) (bool, error) {
@@ -194,7 +203,8 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 // bareWorld has no token.
 func bareWorld(t testing.TB, change ...func(*Options)) *world {
 	f, log := &fake{}, &syncBuffer{}
-	o := Options{Store: f, Sweeper: f, Policy: lifecycle.DefaultPolicy(), Channels: []string{"mail"}, Now: func() time.Time { return noon }, Logger: slog.New(slog.NewTextHandler(log, nil)), Version: "1.2.3"}
+	o := Options{Store: f, Sweeper: f, Policy: lifecycle.DefaultPolicy(), Channels: []string{"mail"}, Now: func() time.Time { return noon },
+		Wall: time.Now, ParseFilter: onlyActive, Logger: slog.New(slog.NewTextHandler(log, nil)), Version: "1.2.3"}
 	for _, c := range change {
 		c(&o)
 	}
@@ -206,20 +216,38 @@ func bareWorld(t testing.TB, change ...func(*Options)) *world {
 	return &world{TB: t, fake: f, server: s, url: listening.URL, log: log}
 }
 
+// onlyActive reads the one filter that the tests here use.
+func onlyActive(text string) (lifecycle.Filter, error) {
+	if text != "status eq 'active'" {
+		return nil, errors.New("column 1: is not understood")
+	}
+	return lifecycle.Compare{Field: lifecycle.FieldStatus, By: lifecycle.Equal, Value: lifecycle.Value{Text: string(lifecycle.Active)}}, nil
+}
+
 func (w *world) newToken(name string, scopes ...Scope) string {
+	t := lifecycle.Token{Name: name}
+	for _, s := range scopes {
+		t.Scopes = append(t.Scopes, string(s))
+	}
+	return w.addToken(t)
+}
+
+// tenantToken is one of a tenant's.
+func (w *world) tenantToken(tenant string, role lifecycle.Role) string {
+	return w.addToken(lifecycle.Token{Name: string(role) + " of " + tenant[:4], Tenant: tenant, Role: role})
+}
+
+func (w *world) addToken(t lifecycle.Token) string {
 	token, hash, err := NewToken()
 	if err != nil {
 		panic(err)
 	}
-	t := fakeToken{name: name}
-	for _, s := range scopes {
-		t.scopes = append(t.scopes, string(s))
-	}
 	w.fake.mu.Lock()
 	defer w.fake.mu.Unlock()
 	if w.fake.tokens == nil {
-		w.fake.tokens = map[string]fakeToken{}
+		w.fake.tokens = map[string]lifecycle.Token{}
 	}
+	t.ID = int64(len(w.fake.tokens) + 1)
 	w.fake.tokens[string(hash)] = t
 	return token
 }

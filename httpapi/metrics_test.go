@@ -63,7 +63,7 @@ func TestWhoeverWatchesIsNotLockedOutByTheDatabaseThatIsAway(t *testing.T) {
 
 	withdrawn := newWorld(t)
 	require.Equal(t, 200, withdrawn.do("GET", "/metrics", "").status)
-	withdrawn.fake.tokens = map[string]fakeToken{}
+	withdrawn.fake.tokens = map[string]lifecycle.Token{}
 	require.NotEqual(t, 200, withdrawn.do("GET", "/metrics", "").status)
 	withdrawn.fake.lockedUp = errors.New("gone")
 	require.Equal(t, 500, withdrawn.do("GET", "/metrics", "").status)
@@ -100,7 +100,7 @@ func TestMetricsOfOthersAreShownToo(t *testing.T) {
 	registry.MustRegister(other)
 	require.Contains(t, string(w.do("GET", "/metrics", "").body), "\ntenure_sweeps_total 0\n")
 
-	_, err := New(Options{Store: w.fake, Sweeper: w.fake, Policy: w.server.policy, Now: w.server.now, Registry: registry})
+	_, err := New(Options{Store: w.fake, Sweeper: w.fake, Policy: w.server.policy, Now: w.server.now, Wall: w.server.wall, Registry: registry})
 	require.ErrorContains(t, err, "registering the metrics")
 }
 
@@ -128,5 +128,5 @@ func TestMetricsOfOneThatIsBrokenDoNotHideTheRest(t *testing.T) {
 
 func TestServerNeedsItsParts(t *testing.T) {
 	_, err := New(Options{})
-	require.EqualError(t, err, "httpapi needs a Store, a Sweeper, a Policy and a clock")
+	require.EqualError(t, err, "httpapi needs a Store, a Sweeper, a Policy and both clocks")
 }

@@ -116,7 +116,7 @@ func (s *Server) listNotices(ctx context.Context, in *listNoticesInput) (*listNo
 	if p := bad.problem(); p != nil {
 		return nil, p
 	}
-	if q.Mail != "" && !in.answer.manages {
+	if q.Mail != "" && !in.answer.bearer.manages() {
 		return nil, scopeMissing.problem("To search by address needs the scope %q.", ScopeManage)
 	}
 	letters, err := s.store.Letters(ctx, q)

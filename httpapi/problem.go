@@ -27,8 +27,9 @@ type Problem struct {
 	RequestID string     `json:"requestId" doc:"As in the X-Request-Id header and in the log"`
 	Errors    []BadValue `json:"errors,omitempty" nullable:"false" maxItems:"10" doc:"Each value that was refused, up to ten"`
 
-	headers http.Header // to be sent along
-	cause   error       // for the log only
+	headers http.Header      // to be sent along
+	cause   error            // for the log only
+	code    lifecycle.Reason // in the log of activities; empty: the kind
 }
 
 // A BadValue is a part of a request that was refused.
@@ -52,31 +53,44 @@ var (
 	tokenMissing     = kind{"token-missing", 401, "A token is needed"}
 	tokenUnknown     = kind{"token-unknown", 401, "The token is not known"}
 	scopeMissing     = kind{"scope-missing", 403, "The token does not allow this"}
+	roleMissing      = kind{"role-missing", 403, "The role does not allow this"}
+	badStanding      = kind{"partner-standing", 403, "The partner's standing does not allow this"}
 	localOnly        = kind{"local-only", 403, "Only this machine is answered"}
 	crossSite        = kind{"cross-site", 403, "Requests of other web pages are refused"}
 	unknownPath      = kind{"unknown-path", 404, "There is nothing here"}
 	unknownSweep     = kind{"unknown-sweep", 404, "There is no such sweep"}
 	unknownNotice    = kind{"unknown-notice", 404, "There is no such notice"}
 	unknownChannel   = kind{"unknown-channel", 404, "There is no such channel"}
+	unknownRecord    = kind{"unknown-relationship", 404, "There is no such relationship"}
+	unknownBulk      = kind{"unknown-bulk-job", 404, "There is no such bulk job"}
+	unknownTarget    = kind{"unknown-subscription", 404, "There is no such subscription"}
 	wrongMethod      = kind{"wrong-method", 405, "The method is not allowed here"}
 	bodyTimeout      = kind{"body-timeout", 408, "The body took too long"}
 	notRunning       = kind{"not-running", 409, "The sweep is over"}
+	actionRefused    = kind{"action-refused", 409, "The relationship does not allow this now"}
+	bulkOver         = kind{"bulk-job-over", 409, "The bulk job is over"}
+	notWaiting       = kind{"not-waiting", 409, "The relationship does not wait for provisioning"}
+	staleOrder       = kind{"stale-order", 409, "The order is not the one that waits"}
+	enoughTargets    = kind{"enough-subscriptions", 409, "There are enough subscriptions"}
 	bodyTooLarge     = kind{"body-too-large", 413, "The body is too large"}
 	wrongContentType = kind{"wrong-content-type", 415, "The body is not sent as JSON"}
 	badValue         = kind{"bad-value", 422, "A value will not do"}
 	unknownField     = kind{"unknown-field", 422, "A field is unknown"}
 	unknownRule      = kind{"unknown-rule", 422, "A rule is unknown"}
 	keyReused        = kind{"key-reused", 422, "The idempotency key was used for another request"}
+	tooManyRequests  = kind{"too-many-requests", 429, "This caller asks too often"}
 	headersTooLarge  = kind{"headers-too-large", 431, "The headers are too large"}
 	internal         = kind{"internal", 500, "Something broke"}
+	issuerAway       = kind{"issuer-away", 503, "The token cannot be checked"}
 	timedOut         = kind{"timed-out", 503, "It took too long"}
 	notReady         = kind{"not-ready", 503, "A dependency is missing"}
 )
 
 // kinds lists them all.
-var kinds = []kind{badJSON, unreadableBody, tokenMissing, tokenUnknown, scopeMissing, localOnly, crossSite, unknownPath,
-	unknownSweep, unknownNotice, unknownChannel, wrongMethod, bodyTimeout, notRunning, bodyTooLarge, wrongContentType, badValue, unknownField, unknownRule,
-	keyReused, headersTooLarge, internal, timedOut, notReady}
+var kinds = []kind{badJSON, unreadableBody, tokenMissing, tokenUnknown, scopeMissing, roleMissing, badStanding, localOnly, crossSite, unknownPath,
+	unknownSweep, unknownNotice, unknownChannel, unknownRecord, unknownBulk, unknownTarget, wrongMethod, bodyTimeout, notRunning, actionRefused, bulkOver,
+	notWaiting, staleOrder, enoughTargets, bodyTooLarge, wrongContentType, badValue, unknownField, unknownRule,
+	keyReused, tooManyRequests, headersTooLarge, internal, issuerAway, timedOut, notReady}
 
 const (
 	problemType    = "https://github.com/tenure-dev/tenure/blob/main/docs/http.md#"
@@ -149,9 +163,13 @@ func (s *Server) writeProblem(w http.ResponseWriter, p *Problem) {
 	_ = encoder.Encode(p) // it fails only if the caller has hung up
 }
 
-// stamp puts the request's id on p, and logs the cause, once, if there is one.
+// stamp puts the request's id on p, and logs the cause, once, if there is one. What was refused is recorded here, before the
+// caller hears of it.
 func (s *Server) stamp(w http.ResponseWriter, p *Problem) {
 	p.RequestID = w.Header().Get(requestIDHeader)
+	if a, ok := w.(*answer); ok {
+		s.recordRefusal(a, p)
+	}
 	if p.cause != nil {
 		s.log.Error("request failed", "request", p.RequestID, "error", redact(p.cause.Error()))
 	}

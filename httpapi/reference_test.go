@@ -24,7 +24,7 @@ func TestExamplesOfTheReferenceAreTrue(t *testing.T) {
 	require.NoError(t, err)
 	w := exampleWorld(t)
 	examples := regexp.MustCompile("(?s)```console\n\\$ (.*?)```").FindAllStringSubmatch(string(reference), -1)
-	require.Len(t, examples, 19)
+	require.Len(t, examples, 26)
 	require.Equal(t, len(examples), strings.Count(string(reference), "curl ")-strings.Count(string(reference), "`curl "), "an example is not in a console block")
 	for _, e := range examples {
 		command, shown, _ := strings.Cut(strings.ReplaceAll(e[1], "\\\n", " "), "\n")
@@ -49,6 +49,8 @@ func exampleWorld(t *testing.T) *world {
 	w.fake.chunks = 4
 	w.fake.notices = map[string]map[lifecycle.NoticeStatus]int64{"mail": {lifecycle.NoticeDead: 1}}
 	w.exampleNotices()
+	records(w)
+	w.server.policy.Notices.Partners = map[string]string{partner: "Northwind"}
 	w.fake.backlogs = []lifecycle.Backlog{{Rule: "end-term", Due: 31, Oldest: noon.Add(-90 * time.Second)}}
 	return w
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"runtime/debug"
 	"sync"
@@ -34,6 +35,12 @@ type Store interface {
 	DirectoryStore
 	NoticeStore
 	ChannelStore
+	RelationshipStore
+	ActivityStore
+	BulkStore
+	SubscriptionStore
+	ProvisioningStore
+	PartnerStore
 
 	// Sweep reads a sweep with its totals; [lifecycle.ErrNotFound].
 	Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error)
@@ -45,7 +52,7 @@ type Store interface {
 	SweepFailures(ctx context.Context, id int64, limit int) ([]lifecycle.Failure, error)
 
 	// TokenByHash finds a token by what [HashToken] makes of it; [lifecycle.ErrNotFound].
-	TokenByHash(ctx context.Context, hash []byte) (name string, scopes []string, err error)
+	TokenByHash(ctx context.Context, hash []byte) (lifecycle.Token, error)
 
 	// AnyTokens says whether there is a token at all.
 	AnyTokens(ctx context.Context) (bool, error)
@@ -69,7 +76,17 @@ type Options struct {
 
 	Channels []string // the names of those that the deployment has; others are known once something was sent on them
 
+	Graph  Graph  // what answers under /v1.0/; nil: nothing does
+	Tokens Tokens // reads the tokens of other issuers; nil: only tenure's own are taken
+
+	ParseFilter       func(text string) (lifecycle.Filter, error) // of relationships, for bulk jobs; nil: there are none over HTTP
+	CheckSubscription func(url string) error                      // says why messages must not be sent there; nil: any https address will do
+
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	Rate           Rate           // how often each caller may ask
+
 	Now      func() time.Time     // the deployment's clock, against which records are overdue
+	Wall     func() time.Time     // the machine's clock, by which tokens expire: that of a sandbox has no say over them
 	Logger   *slog.Logger         // nil: nothing is logged
 	Registry *prometheus.Registry // shown at /metrics; nil: one of its own
 	Version  string               // of the build, for tenure_build_info
@@ -87,12 +104,13 @@ type limits struct {
 	idle          time.Duration // between two requests on one connection
 	shutdown      time.Duration // for requests that are under way when the server stops
 	probe, scrape time.Duration // for the readiness checks, for the metrics that come from the store
+	exports       int           // at one time: each holds a connection to the database
 }
 
 var defaultLimits = limits{
 	body: 1 << 20, headers: 16 << 10, headersHard: 64 << 10,
 	headerRead: 5 * time.Second, read: 15 * time.Second, request: 10 * time.Second, write: 30 * time.Second,
-	idle: 2 * time.Minute, shutdown: 15 * time.Second, probe: 2 * time.Second, scrape: 5 * time.Second,
+	idle: 2 * time.Minute, shutdown: 15 * time.Second, probe: 2 * time.Second, scrape: 5 * time.Second, exports: 4,
 }
 
 // A Server answers HTTP requests. It is made by [New].
@@ -102,13 +120,24 @@ type Server struct {
 	policy   *lifecycle.Policy
 	channels []string
 	now      func() time.Time
+	wall     func() time.Time
 	log      *slog.Logger
 	limits   limits
 
+	graph             Graph
+	tokens            Tokens
+	parseFilter       func(text string) (lifecycle.Filter, error)
+	checkSubscription func(url string) error
+	proxies           []netip.Prefix
+	allowances        *allowances
+	exporting         chan struct{} // has room for as many exports as there may be at one time
+
 	mux         *http.ServeMux
 	api         huma.API
-	needs       map[string]Scope // of each route, by its pattern
-	openapi     []byte           // the description of the API, as YAML
+	needs       map[string]Scope  // of each route, by its pattern
+	actions     map[string]string // what a route asks for about relationships, by its pattern: refused, it is recorded
+	streams     map[string]bool   // the routes whose answers may take as long as somebody reads them, by their patterns
+	openapi     []byte            // the description of the API, as YAML
 	crossOrigin *http.CrossOriginProtection
 	readiness   readiness
 	scrapers    sync.Map // who was let in to the metrics last time, by what they showed
@@ -118,8 +147,8 @@ type Server struct {
 
 // New makes a server and registers its metrics.
 func New(o Options) (*Server, error) {
-	if o.Store == nil || o.Sweeper == nil || o.Policy == nil || o.Now == nil {
-		return nil, errors.New("httpapi needs a Store, a Sweeper, a Policy and a clock")
+	if o.Store == nil || o.Sweeper == nil || o.Policy == nil || o.Now == nil || o.Wall == nil {
+		return nil, errors.New("httpapi needs a Store, a Sweeper, a Policy and both clocks")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -127,9 +156,14 @@ func New(o Options) (*Server, error) {
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}
+	if o.CheckSubscription == nil {
+		o.CheckSubscription = isHTTPS
+	}
 	s := &Server{
-		store: o.Store, sweeper: o.Sweeper, policy: o.Policy, channels: o.Channels, now: o.Now, log: o.Logger, limits: defaultLimits, registry: o.Registry,
-		mux: http.NewServeMux(), needs: map[string]Scope{}, crossOrigin: http.NewCrossOriginProtection(),
+		store: o.Store, sweeper: o.Sweeper, policy: o.Policy, channels: o.Channels, now: o.Now, wall: o.Wall, log: o.Logger, limits: defaultLimits, registry: o.Registry,
+		graph: o.Graph, tokens: o.Tokens, parseFilter: o.ParseFilter, checkSubscription: o.CheckSubscription, proxies: o.TrustedProxies,
+		allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
+		mux: http.NewServeMux(), needs: map[string]Scope{}, actions: map[string]string{}, streams: map[string]bool{}, crossOrigin: http.NewCrossOriginProtection(),
 		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(),
 	}
 	if err := s.registerMetrics(o.Version); err != nil {
@@ -140,6 +174,13 @@ func New(o Options) (*Server, error) {
 	s.addContacts()
 	s.addNotices()
 	s.addChannels()
+	s.addCustomer()
+	s.addActivity()
+	s.addBulk()
+	s.addSubscriptions()
+	s.addProvisioning()
+	s.addPartners()
+	s.addGraph()
 	s.addHealth()
 	s.addMetrics()
 	return s, s.addDescription()
@@ -147,31 +188,53 @@ func New(o Options) (*Server, error) {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := &answer{ResponseWriter: w}
+	r = s.graphPath(r)
+	a := &answer{ResponseWriter: w, request: r}
 	a.Header().Set(requestIDHeader, requestID(r))
 	a.Header().Set("Cache-Control", "no-store")
 	a.Header().Set("X-Content-Type-Options", "nosniff")
 
 	ctx, cancel := context.WithTimeout(r.Context(), s.limits.request)
 	defer cancel()
-	r = r.WithContext(ctx)
 	r.Body = http.MaxBytesReader(w, r.Body, s.limits.body)
 
 	timer := s.metrics.start(a)
 	defer func() {
 		cause := recover()
-		aborted := s.recovered(a, cause)
+		aborted := s.recovered(a, r, cause)
 		timer.ObserveDuration()
 		s.logChange(a, r)
 		if aborted {
 			panic(http.ErrAbortHandler) // net/http hangs up: half an answer must not look like a whole one
 		}
 	}()
-	if p := s.admit(a, r); p != nil {
-		s.writeProblem(a, p)
+	if p := s.admit(a, r.WithContext(ctx)); p != nil {
+		s.refuse(a, r, p)
+		return
+	}
+	if !s.streams[a.route] {
+		r = r.WithContext(ctx)
+	}
+	a.request = r // the mux keeps in it what the path says
+	if s.isGraph(r) {
+		a.spend = func() time.Duration { return s.allowances.take(a.bearer.key, s.wall()) }
+		s.graph.ServeAs(a, r, a.bearer.Caller)
 		return
 	}
 	s.mux.ServeHTTP(a, r)
+}
+
+// refuse answers a request that goes no further, in the form of the API that it was meant for.
+func (s *Server) refuse(a *answer, r *http.Request, p *Problem) {
+	if !s.isGraph(r) {
+		s.writeProblem(a, p)
+		return
+	}
+	s.stamp(a, p)
+	for name, values := range p.headers {
+		a.Header()[name] = values
+	}
+	s.graph.Refuse(a, r, p.Status, p.Detail)
 }
 
 // admit finds the route and says why the request may not take it; nil if it may.
@@ -197,6 +260,9 @@ func (s *Server) admit(a *answer, r *http.Request) *Problem {
 // route finds the pattern that the request matches. The answers that net/http's mux gives where there is none become
 // problem documents.
 func (s *Server) route(r *http.Request) (pattern string, p *Problem) {
+	if s.isGraph(r) {
+		return graphRoute(r.Method), nil
+	}
 	h, pattern := s.mux.Handler(r)
 	if s.needs[pattern] != "" {
 		return pattern, nil
@@ -214,7 +280,7 @@ func (s *Server) route(r *http.Request) (pattern string, p *Problem) {
 }
 
 // recovered answers for a panic, and says whether the connection has to be cut because an answer had begun.
-func (s *Server) recovered(a *answer, cause any) (abort bool) {
+func (s *Server) recovered(a *answer, r *http.Request, cause any) (abort bool) {
 	if cause == nil {
 		return false
 	}
@@ -226,7 +292,7 @@ func (s *Server) recovered(a *answer, cause any) (abort bool) {
 	if a.code != 0 {
 		return true
 	}
-	s.writeProblem(a, internal.problem("%s", internalDetail))
+	s.refuse(a, r, internal.problem("%s", internalDetail))
 	return false
 }
 
@@ -235,18 +301,28 @@ func (s *Server) logChange(a *answer, r *http.Request) {
 	if a.route == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return
 	}
-	s.log.Info("request", "route", a.route, "path", r.URL.Path, "by", a.caller, "status", a.status(),
+	s.log.Info("request", "route", a.route, "path", r.URL.Path, "by", a.bearer.Name, "status", a.status(),
 		"location", a.Header().Get("Location"), "request", a.Header().Get(requestIDHeader))
 }
 
 // An answer is the response to one request, and what is to be known about it afterwards.
 type answer struct {
 	http.ResponseWriter
-	code   int    // 0: nothing is written yet
-	route  string // the pattern; empty: none matched
-	caller string // the token's name, or [localCaller]; empty: nobody was asked
+	code    int    // 0: nothing is written yet
+	route   string // the pattern; empty: none matched
+	request *http.Request
+	bearer  bearer // who asks; the zero bearer: nobody was asked
 
-	manages bool // the caller may do everything
+	spend func() time.Duration // takes one more request from what the caller may ask for; nil: they may ask as often as they like
+	about string               // the id of the relationship that it is about, once it is known that the caller sees it
+}
+
+// Spend has the caller ask once more, for one of several requests that came as one, or says for how long they must not.
+func (a *answer) Spend() (wait time.Duration) {
+	if a.spend == nil {
+		return 0
+	}
+	return a.spend()
 }
 
 // WriteHeader remembers the code.
