@@ -57,9 +57,13 @@ func (c *Courier) Deliver(ctx context.Context) error {
 func (c *Courier) deliver(ctx context.Context) error {
 	crew := newCrew()
 	works := []func(context.Context) (bool, error){func(ctx context.Context) (bool, error) { return c.fold(ctx, crew) }}
-	for channel, atOnce := range c.channels() {
-		works = append(works, newLane(c, channel, atOnce).drive)
+	for channel, atOnce := range c.channels(ctx) {
+		if !lifecycle.IsSubscriptionChannel(channel) {
+			works = append(works, newLane(c, channel, atOnce).drive)
+		}
 	}
+	tellers := newTellers(c, crew)
+	works = append(works, tellers.look)
 	errs := make([]error, len(works))
 	crew.hire(len(works))
 	var working sync.WaitGroup
@@ -67,17 +71,18 @@ func (c *Courier) deliver(ctx context.Context) error {
 		working.Go(func() { errs[i] = crew.work(ctx, work) })
 	}
 	working.Wait()
+	errs = append(errs, tellers.wait())
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	return errors.Join(errs...)
 }
 
-func (c *Courier) channels() map[string]int {
+func (c *Courier) channels(ctx context.Context) map[string]int {
 	if c.Notifier == nil {
 		return nil
 	}
-	return c.Notifier.Channels()
+	return c.Notifier.Channels(ctx)
 }
 
 // fold makes digests, and has them sent.

@@ -18,7 +18,9 @@ import (
 // A void takes letters of a usual size and costs nothing, so that what is left is the outbox.
 type void struct{ message []byte }
 
-func (void) Channels() map[string]int { return map[string]int{lifecycle.DefaultChannel: 8} }
+func (void) Channels(context.Context) map[string]int {
+	return map[string]int{lifecycle.DefaultChannel: 8}
+}
 
 func (v void) Render(l lifecycle.Letter) (string, []byte, error) { return l.String(), v.message, nil }
 

@@ -24,6 +24,28 @@ func newCrew() *crew { return &crew{roused: make(chan struct{})} }
 // hire says how many there are. It comes before their work.
 func (c *crew) hire(n int) { c.busy = n }
 
+// join adds one who works beside the others for a while; false: they are going home.
+func (c *crew) join() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return false
+	}
+	c.busy++
+	return true
+}
+
+// leave is for one who has joined.
+func (c *crew) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy--
+	if c.busy == 0 {
+		c.over = true
+		c.rouseAll()
+	}
+}
+
 // work has one of the crew take turns until there is nothing to do for anybody, or ctx ends. The error is that of its last
 // turn.
 func (c *crew) work(ctx context.Context, turn func(context.Context) (more bool, err error)) error {

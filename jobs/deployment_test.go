@@ -178,7 +178,7 @@ type postbox struct {
 	renders  int
 }
 
-func (p *postbox) Channels() map[string]int {
+func (p *postbox) Channels(context.Context) map[string]int {
 	if p.channels == nil {
 		return map[string]int{lifecycle.DefaultChannel: 4}
 	}

@@ -6,4 +6,7 @@
 //
 // The database remembers, the queue only rings the bell: every sweep, chunk and notice is a row, so losing the whole of
 // Redis at any moment loses nothing and doubles nothing. Begin reading at [Sweeper], in sweep.go.
+//
+// Two more kinds of work are rows in the same way: [Provisioning] asks another system to give access and to take it away, until it
+// has; [Bulk] does one thing to many relationships, page by page.
 package jobs

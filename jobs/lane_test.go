@@ -313,8 +313,8 @@ func TestItemThatIsOutdatedWhenItsDigestIsWrittenIsLeftOut(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 1, made)
 			for _, r := range records[:outdated] { // between the folding and the writing
-				_, err := d.db.Act(t.Context(), r.ID, func(r lifecycle.Record) (lifecycle.Decision, error) {
-					return lifecycle.Act(r, d.policy, lifecycle.Action{Kind: lifecycle.SetAutoExtend, By: lifecycle.Partner, AutoExtend: true}, d.now)
+				_, err := d.db.Act(t.Context(), r.ID, d.policy, func(c lifecycle.Case) (lifecycle.Decision, error) {
+					return c.Act(d.policy, d.now, lifecycle.Action{Kind: lifecycle.SetAutoExtend, By: lifecycle.Partner, AutoExtend: true})
 				})
 				require.NoError(t, err)
 			}

@@ -22,6 +22,7 @@ type Metrics struct {
 	channels *prometheus.GaugeVec
 	digests  prometheus.Counter
 	orphans  *prometheus.GaugeVec
+	orders   *prometheus.CounterVec
 }
 
 // NewMetrics registers the counters.
@@ -48,8 +49,11 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Help: "Digests that were made of waiting notices."}),
 		orphans: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tenure_notices_without_channel",
 			Help: "Notices that wait for a channel that this process has not been given, by the name of the channel."}, []string{"channel"}),
+		orders: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenure_provisioning_attempts_total",
+			Help: "Orders that another system was asked to carry out, by what (grant, revoke) and result: done, accepted, failed."}, []string{"what", "result"}),
 	}
-	for _, c := range []prometheus.Collector{m.changes, m.lateness, m.records, m.retries, m.notices, m.attempts, m.sending, m.channels, m.digests, m.orphans} {
+	for _, c := range []prometheus.Collector{m.changes, m.lateness, m.records, m.retries, m.notices, m.attempts, m.sending, m.channels, m.digests, m.orphans,
+		m.orders} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -150,4 +154,19 @@ func (m *Metrics) orphaned(waiting map[string]int64) {
 	for channel, n := range waiting {
 		m.orphans.WithLabelValues(channel).Set(float64(n))
 	}
+}
+
+// provisioned counts an order that was asked.
+func (m *Metrics) provisioned(what lifecycle.Provision, accepted bool, err error) {
+	if m == nil {
+		return
+	}
+	result := "done"
+	switch {
+	case err != nil:
+		result = "failed"
+	case accepted:
+		result = "accepted"
+	}
+	m.orders.WithLabelValues(string(what), result).Inc()
 }

@@ -121,8 +121,9 @@ type OutboxStore interface {
 
 // A Notifier writes and sends letters. It may be called from many goroutines.
 type Notifier interface {
-	// Channels names the channels on which it can send, and how many letters each takes at a time.
-	Channels() map[string]int
+	// Channels names the channels on which it can send, and how many letters each takes at a time. Those of subscriptions come
+	// and go while others are sent on.
+	Channels(ctx context.Context) map[string]int
 
 	// Render writes the message, the same one for the same letter, and its Message-ID. An error is the template's fault.
 	Render(l lifecycle.Letter) (messageID string, message []byte, err error)

@@ -153,7 +153,7 @@ func (w *Watchdog) ringCourier(ctx context.Context) error {
 // tellOfOrphans tells of letters for channels that this process does not know, once they have lain there for a while: a worker
 // that knows the channel would have taken them.
 func (w *Watchdog) tellOfOrphans(ctx context.Context, waiting map[string]int64) {
-	known := w.Courier.channels()
+	known := w.Courier.channels(ctx)
 	if known == nil {
 		return // it sends nothing itself, and cannot know
 	}

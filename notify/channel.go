@@ -174,7 +174,10 @@ var channelName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
 // CheckChannelName says what is wrong with the name of a channel. It ends up in the database, in metrics and in routes.
 func CheckChannelName(name string) error {
-	if channelName.MatchString(name) {
+	switch {
+	case lifecycle.IsSubscriptionChannel(name):
+		return fmt.Errorf("a channel is not called %s: such names are those of subscriptions", shownName(name))
+	case channelName.MatchString(name):
 		return nil
 	}
 	// What stands where a name should may be an address, with its password.

@@ -29,7 +29,7 @@ func (d *Discard) Render(l lifecycle.Letter) (messageID string, message []byte, 
 }
 
 // Channels are those that it was given.
-func (d *Discard) Channels() map[string]int { return d.channels }
+func (d *Discard) Channels(context.Context) map[string]int { return d.channels }
 
 // Send does nothing, successfully.
 func (*Discard) Send(context.Context, lifecycle.Letter) error { return nil }

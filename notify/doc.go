@@ -10,4 +10,7 @@
 // What is said is in those templates, once for each kind and language; the two layouts beside them turn it into plain text and into
 // HTML. Operators may put templates of their own over them ([Options].TemplateDir). Everything that comes from a record passes
 // through clean on its way into a template, and nothing else does.
+//
+// Programs are told, too: [Subscriptions] are channels that come and go, and a [Provisioner] posts orders to the system that gives
+// access. Both post signed JSON as a [Webhook] does (post.go), and need no wording.
 package notify

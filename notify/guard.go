@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -12,7 +13,8 @@ import (
 // only this machine can reach. It looks at each address when it is dialled, after its name was resolved, so that a name that
 // resolves to something else the second time gains nothing.
 type guard struct {
-	private bool // addresses of private networks and of this machine are allowed
+	private bool   // addresses of private networks and of this machine are allowed
+	unless  string // what to do so that they are
 }
 
 // control is for [net.Dialer].
@@ -31,7 +33,7 @@ func (g guard) check(ip netip.Addr) error {
 	case isAmong(ip, nobodys) || ip.Is6() && !globalUnicast.Contains(ip) && !isAmong(ip, privates):
 		return fmt.Errorf("%s is no address that anybody can be told at", ip)
 	case !g.private && isAmong(ip, privates):
-		return fmt.Errorf("%s is a private address, and those are refused; if it is meant, add the option private=true", ip)
+		return fmt.Errorf("%s is a private address, and those are refused; if it is meant, %s", ip, cmp.Or(g.unless, "add the option private=true"))
 	}
 	return nil
 }

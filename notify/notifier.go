@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/mail"
 	"regexp"
 	"slices"
@@ -18,6 +19,7 @@ import (
 // Options says how a deployment writes to people.
 type Options struct {
 	Channels        map[string]Channel // by the names under which the policy's routes know them
+	Subscriptions   *Subscriptions     // programs that are told of what happens to relationships; nil: there are none
 	From            string             // who writes, e.g. "tenure <tenure@example.com>"
 	Domain          string             // the deployment's own, for Message-ID and List-Id, e.g. "tenure.example.com"
 	DefaultLanguage string             // for people whose language is not known or not spoken here; empty: "en"
@@ -28,22 +30,23 @@ type Options struct {
 
 // A Notifier writes letters and sends them on their way. It may be used by many goroutines.
 type Notifier struct {
-	channels map[string]Channel
-	from     mail.Address
-	domain   string
-	partners partners
-	sandbox  bool
-	wordings []*wording       // the default language first
-	matcher  language.Matcher // answers with an index into wordings
-	matched  sync.Map         // of *wording by language tag: those that were asked for
-	zones    zones
-	layouts  layouts
+	channels   map[string]Channel
+	subscribed *Subscriptions // may be nil
+	from       mail.Address
+	domain     string
+	partners   partners
+	sandbox    bool
+	wordings   []*wording       // the default language first
+	matcher    language.Matcher // answers with an index into wordings
+	matched    sync.Map         // of *wording by language tag: those that were asked for
+	zones      zones
+	layouts    layouts
 }
 
 // New makes a Notifier. It finds every fault of the options and of the templates at once: each template is read and tried with
 // sample letters here, so that it does not fail at night.
 func New(o Options) (*Notifier, error) {
-	n := &Notifier{channels: o.Channels, domain: o.Domain, partners: partnersOf(o.Partners), sandbox: o.Sandbox}
+	n := &Notifier{channels: o.Channels, subscribed: o.Subscriptions, domain: o.Domain, partners: partnersOf(o.Partners), sandbox: o.Sandbox}
 	var faults []error
 	if len(o.Channels) == 0 {
 		faults = append(faults, errors.New("channels: none is given"))
@@ -152,7 +155,7 @@ func (n *Notifier) wordingFor(tag string) *wording {
 // The error is [lifecycle.ErrPermanent] if the recipient's address is none; any other is the fault of a template or of the
 // program.
 func (n *Notifier) Render(l lifecycle.Letter) (messageID string, message []byte, err error) {
-	if c, ok := n.channels[l.Channel].(Composer); ok {
+	if c, ok := n.channel(l.Channel).(Composer); ok {
 		return c.Compose(l)
 	}
 	return n.render(&l, n.wordingFor(l.Recipient.Language), n.partners)
@@ -175,14 +178,26 @@ func (n *Notifier) render(l *lifecycle.Letter, w *wording, names partners) (mess
 	return e.id, e.message(l, p, text, html), nil
 }
 
-// Channels names the channels on which it can send, and how many letters each takes at a time.
-func (n *Notifier) Channels() map[string]int {
+// channel is the one of that name; nil where there is none.
+func (n *Notifier) channel(name string) Channel {
+	if lifecycle.IsSubscriptionChannel(name) && n.subscribed != nil {
+		return n.subscribed
+	}
+	return n.channels[name]
+}
+
+// Channels names the channels on which it can send, and how many letters each takes at a time. Those of subscriptions come and
+// go: ask again now and then.
+func (n *Notifier) Channels(ctx context.Context) map[string]int {
 	atOnce := make(map[string]int, len(n.channels))
 	for name, c := range n.channels {
 		atOnce[name] = 8 // disks and servers answer many as fast as one
 		if p, ok := c.(paced); ok {
 			atOnce[name] = p.AtOnce()
 		}
+	}
+	if n.subscribed != nil {
+		maps.Copy(atOnce, n.subscribed.channels(ctx))
 	}
 	return atOnce
 }
@@ -192,8 +207,8 @@ func (n *Notifier) Send(ctx context.Context, l lifecycle.Letter) error {
 	if len(l.Message) == 0 {
 		return fmt.Errorf("send notice %s: it has not been written yet; render it first", l.NoticeID)
 	}
-	c, ok := n.channels[l.Channel]
-	if !ok {
+	c := n.channel(l.Channel)
+	if c == nil {
 		return fmt.Errorf("send notice %s: there is no channel %q in this process: %w", l.NoticeID, l.Channel, lifecycle.ErrUnavailable)
 	}
 	return c.Send(ctx, l)
@@ -201,5 +216,8 @@ func (n *Notifier) Send(ctx context.Context, l lifecycle.Letter) error {
 
 // Close closes the channels.
 func (n *Notifier) Close() error {
+	if n.subscribed != nil {
+		n.subscribed.close()
+	}
 	return closeAll(n.channels)
 }

@@ -46,10 +46,18 @@ func newKeyring(files []string, s Setting) (*keyring, error) {
 	return k, err
 }
 
-// sign makes the signatures of a message, one for each secret. Source: Standard Webhooks, "Signature scheme".
+// sign makes the signatures of a message, one for each secret.
 func (k *keyring) sign(id string, at time.Time, payload []byte) string {
+	return secretList(k.current()).sign(id, at, payload)
+}
+
+// A secretList holds the secrets that a receiver knows us by.
+type secretList [][]byte
+
+// sign makes the signatures of a message, one for each secret. Source: Standard Webhooks, "Signature scheme".
+func (l secretList) sign(id string, at time.Time, payload []byte) string {
 	var signatures []string
-	for _, secret := range k.current() {
+	for _, secret := range l {
 		signatures = append(signatures, signature(secret, id, at, payload))
 	}
 	return strings.Join(signatures, " ")
