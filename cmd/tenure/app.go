@@ -12,6 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tenure-dev/tenure/graph"
+	"github.com/tenure-dev/tenure/graph/odata"
+	"github.com/tenure-dev/tenure/httpapi"
 	"github.com/tenure-dev/tenure/jobs"
 	"github.com/tenure-dev/tenure/lifecycle"
 	"github.com/tenure-dev/tenure/notify"
@@ -22,6 +25,12 @@ import (
 var (
 	_ jobs.Store    = (*storage.DB)(nil)
 	_ jobs.Notifier = (*notify.Notifier)(nil)
+
+	_ jobs.ProvisioningStore = (*storage.DB)(nil)
+	_ jobs.BulkStore         = (*storage.DB)(nil)
+	_ httpapi.Store          = (*storage.DB)(nil)
+	_ graph.Store            = (*storage.DB)(nil)
+	_ httpapi.Graph          = (*graph.API)(nil)
 )
 
 // An app is what a command has to work with.
@@ -149,7 +158,15 @@ type works struct {
 	policy  *lifecycle.Policy
 	sweeper *jobs.Sweeper
 	courier *jobs.Courier
+	bulk    *jobs.Bulk
 	log     *slog.Logger
+
+	provisioning *jobs.Provisioning // asks nobody, unless it is given somebody to ask
+}
+
+// parseFilter reads a filter as bulk jobs keep it.
+func (w *works) parseFilter(text string) (lifecycle.Filter, error) {
+	return odata.ParseFilter(text, w.policy)
 }
 
 // assemble puts the parts together around a database: bell rings the workers, notifier sends.
@@ -158,11 +175,15 @@ func (a *app) assemble(db *storage.DB, policy *lifecycle.Policy, lead bool, bell
 	if err := a.goBy(db, policy, lead); err != nil {
 		return nil, err
 	}
-	return &works{
+	w := &works{
 		db: db, policy: policy, log: log,
 		sweeper: &jobs.Sweeper{Store: db, Policy: policy, Bell: bell, Now: now, Wall: wall, Log: log, Metrics: metrics, Parallel: 1},
 		courier: &jobs.Courier{Store: db, Policy: policy, Notifier: notifier, Now: now, Wall: wall, Log: log, Metrics: metrics},
-	}, nil
+
+		provisioning: &jobs.Provisioning{Store: db, Policy: policy, Now: now, Wall: wall, Log: log, Metrics: metrics},
+	}
+	w.bulk = &jobs.Bulk{Store: db, Policy: policy, Parse: w.parseFilter, Now: now, Wall: wall, Log: log}
+	return w, nil
 }
 
 // goBy sees to it that the stored timers are those of the policy. Whoever leads sets them anew where they are not: a process

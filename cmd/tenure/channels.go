@@ -105,20 +105,21 @@ func routeFault(addresses map[string]string, name, key, other string) error {
 	return nil
 }
 
-// A mailing is what the notices of a command are written and sent with.
+// A mailing is what the notices of a command are written and sent with, and what it asks to give access.
 type mailing struct {
-	*mailSettings
+	*sendingSettings
 	policy *lifecycle.Policy
 }
 
-// mailing reads the policy, and finds every fault in it and in the channels and templates before anything is opened.
-func (a *app) mailing(m *mailSettings) (mailing, error) {
+// mailing reads the policy, and finds every fault in it, in the channels and templates, and in the address of what gives access,
+// before anything is opened.
+func (a *app) mailing(m *sendingSettings) (mailing, error) {
 	policy, err := readPolicy(a.Policy)
 	faults := []error{err}
 	if err == nil {
 		faults = append(faults, routeFaults(policy.Notices.Routes, m.addresses())...)
 	}
-	faults = append(faults, a.tryChannels(m, policy))
+	faults = append(faults, a.tryChannels(&m.mailSettings, policy), a.tryProvisioner(m.Provisioner, policy))
 	if err := errors.Join(faults...); err != nil {
 		return mailing{}, codedError{exitUsage, err}
 	}
@@ -128,7 +129,7 @@ func (a *app) mailing(m *mailSettings) (mailing, error) {
 // names are those of all channels that notices may leave on, here or in another process of the deployment, sorted.
 func (m mailing) names() []string {
 	names := routedChannels(&m.policy.Notices)
-	if m.mailSettings != nil {
+	if m.sendingSettings != nil {
 		names = slices.AppendSeq(names, maps.Keys(m.addresses()))
 	}
 	slices.Sort(names)
@@ -137,7 +138,7 @@ func (m mailing) names() []string {
 
 // shown are the channels of this process, with addresses as they may be shown.
 func (m mailing) shown() string {
-	if m.mailSettings == nil {
+	if m.sendingSettings == nil {
 		return "none"
 	}
 	return channelAddresses(m.addresses()).String()
@@ -193,11 +194,14 @@ func (m mailing) open(a *app, db *storage.DB) (*notify.Notifier, error) {
 		return nil, err
 	}
 	sandbox := kind == storage.Sandbox
-	channels, err := notify.OpenChannels(m.addresses(), notify.Setting{Domain: m.MailDomain, Sandbox: sandbox, Policy: m.policy, Log: a.log(), Wall: wall})
+	setting := notify.Setting{Domain: m.MailDomain, Sandbox: sandbox, Policy: m.policy, Log: a.log(), Wall: wall}
+	channels, err := notify.OpenChannels(m.addresses(), setting)
 	if err != nil {
 		return nil, err
 	}
-	notifier, err := notify.New(m.options(channels, m.policy, sandbox))
+	o := m.options(channels, m.policy, sandbox)
+	o.Subscriptions = notify.NewSubscriptions(db, setting, m.AllowPrivateSubscriptions)
+	notifier, err := notify.New(o)
 	if err != nil {
 		return nil, codedError{exitUsage, err}
 	}

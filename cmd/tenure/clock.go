@@ -36,7 +36,7 @@ type clockAdvanceCmd struct {
 	By   string `placeholder:"PERIOD" xor:"target" required:"" help:"How far, e.g. P90D."`
 	To   string `placeholder:"INSTANT" xor:"target" required:"" help:"How far, as an instant."`
 	Step string `placeholder:"PERIOD" default:"P1D" help:"Sweep after each step of this length (default: ${default})."`
-	mailSettings
+	sendingSettings
 }
 
 func (c *clockAdvanceCmd) Run(a *app) error {
@@ -44,7 +44,7 @@ func (c *clockAdvanceCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	mail, err := a.mailing(&c.mailSettings)
+	mail, err := a.mailing(&c.sendingSettings)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (w *works) advance(a *app, at time.Time) (lifecycle.Tally, error) {
 	if err != nil {
 		return lifecycle.Tally{}, err
 	}
-	return sweep.Tally, w.courier.Deliver(a.ctx)
+	return sweep.Tally, w.deliver(a.ctx)
 }
 
 func parseStep(s string) (lifecycle.Period, error) {

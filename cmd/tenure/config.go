@@ -49,6 +49,18 @@ type mailSettings struct {
 	messageSettings
 }
 
+// sendingSettings are for commands that also tell programs what happens, and ask another system to give access.
+type sendingSettings struct {
+	mailSettings
+	Provisioner provisionerAddress `env:"TENURE_PROVISIONER" placeholder:"ADDRESS" help:"The system that gives access and takes it away, where the policy says provisioning.external: an address that begins with https:, with the options of a webhook."`
+	subscriptionSettings
+}
+
+// subscriptionSettings say whom programs may be that subscribe.
+type subscriptionSettings struct {
+	AllowPrivateSubscriptions bool `env:"TENURE_ALLOW_PRIVATE_SUBSCRIPTIONS" help:"Let subscriptions lead to private networks and to this machine."`
+}
+
 // secretFlags are masked wherever they are shown: they may hold a password.
 var secretFlags = []string{"db", "redis"}
 
@@ -129,6 +141,13 @@ func (f *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (an
 			parts = append(parts, fmt.Sprintf("%s=%v", key, pairs[key]))
 		}
 		return strings.Join(parts, ";"), nil
+	}
+	if list, ok := value.([]any); ok {
+		var parts []string
+		for _, v := range list {
+			parts = append(parts, fmt.Sprint(v))
+		}
+		return kong.JoinEscaped(parts, ','), nil
 	}
 	return fmt.Sprint(value), nil
 }

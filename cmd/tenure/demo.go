@@ -33,6 +33,7 @@ func (c *demoCmd) Run(a *app) error {
 		return err
 	}
 	policy.Notices.Routes = nil // here is one channel
+	policy.Provisioning.External = false
 	d, err := a.newDemo(c.Dir, policy)
 	if err != nil {
 		return err
@@ -183,8 +184,8 @@ func (d *demo) pass(a *app, actions []plannedAction, report *demoReport, bar *pr
 }
 
 func (d *demo) act(ctx context.Context, planned plannedAction, report *demoReport) error {
-	_, err := d.db.Act(ctx, planned.id, func(r lifecycle.Record) (lifecycle.Decision, error) {
-		return lifecycle.Act(r, d.policy, planned.action, planned.at)
+	_, err := d.db.Act(ctx, planned.id, d.policy, func(c lifecycle.Case) (lifecycle.Decision, error) {
+		return lifecycle.Act(c.Record, d.policy, planned.action, planned.at)
 	})
 	switch {
 	case errors.Is(err, lifecycle.ErrRefused):

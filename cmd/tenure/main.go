@@ -45,6 +45,10 @@ type cli struct {
 	Sweeps        sweepsCmd        `cmd:"" group:"Looking and acting" help:"Past and running sweeps."`
 	Relationships relationshipsCmd `cmd:"" group:"Looking and acting" help:"Relationships and their history."`
 	Notices       noticesCmd       `cmd:"" group:"Looking and acting" help:"What was said to whom, and what was not, and why."`
+	Activity      activityCmd      `cmd:"" group:"Looking and acting" help:"Who did what, when and from where, and what was refused."`
+	Partners      partnersCmd      `cmd:"" group:"Looking and acting" help:"What partners may do."`
+	Subscriptions subscriptionsCmd `cmd:"" group:"Looking and acting" help:"Programs that are told of what happens to relationships."`
+	Provisioning  provisioningCmd  `cmd:"" group:"Looking and acting" help:"What another system has yet to do about access."`
 
 	Demo     demoCmd     `cmd:"" group:"Trying it out" help:"Two years of a made-up portfolio in less than a minute. Touches nothing of yours."`
 	Simulate simulateCmd `cmd:"" group:"Trying it out" help:"A whole run over your own files, in a scratch sandbox; writes what would happen."`

@@ -25,7 +25,7 @@ type noticesCmd struct {
 // letterFilter says which notices are meant.
 type letterFilter struct {
 	Status       []string `placeholder:"STATUS" help:"Only this status; may be given again."`
-	Kind         []string `placeholder:"KIND" help:"Only this kind, or digest; may be given again."`
+	Kind         []string `placeholder:"KIND" help:"Only this kind, digest, or what subscriptions are told, such as relationship.extended; may be given again."`
 	Relationship string   `placeholder:"ID" help:"Only those about this relationship."`
 	Tenant       string   `placeholder:"ID" help:"Only those to recipients in this tenant."`
 	Mail         string   `placeholder:"ADDRESS" help:"Only those to this address."`
@@ -50,8 +50,8 @@ func (f *letterFilter) query() (lifecycle.LetterQuery, error) {
 	}
 	kinds := append(slices.Clone(lifecycle.NoticeKinds), lifecycle.KindDigest)
 	for _, k := range f.Kind {
-		if !slices.Contains(kinds, lifecycle.NoticeKind(k)) {
-			faults = append(faults, usageError("--kind %q is no kind of notice; they are %v", k, kinds))
+		if kind := lifecycle.NoticeKind(k); !slices.Contains(kinds, kind) && !kind.IsAnnouncement() {
+			faults = append(faults, usageError("--kind %q is no kind of notice; they are %v, and %v for subscriptions", k, kinds, lifecycle.AnnouncementKinds))
 		}
 		q.Kinds = append(q.Kinds, lifecycle.NoticeKind(k))
 	}
@@ -126,6 +126,8 @@ func recipientText(l lifecycle.Letter) string {
 		return l.Recipient.Mail
 	case l.Erased:
 		return fmt.Sprintf("erased (%s)", l.Recipient.Role)
+	case l.Kind.IsAnnouncement():
+		return "subscription"
 	case l.Endpoint:
 		return fmt.Sprintf("endpoint (%s)", l.Recipient.Role)
 	}

@@ -41,13 +41,21 @@ func (c *channelsListCmd) Run(a *app) error {
 	}, func(r lifecycle.ChannelReport) any { return httpapi.ShowChannel(&r) })
 }
 
-// channelReports are how all channels fare that have failed or have letters, and those that the policy names.
+// channelReports are how all channels fare that have failed or have letters, those that the policy names, and those of subscriptions.
 func (a *app) channelReports(db *storage.DB, policy *lifecycle.Policy) ([]lifecycle.ChannelReport, error) {
 	reports, err := db.Channels(a.ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range routedChannels(&policy.Notices) {
+	names := routedChannels(&policy.Notices)
+	subscriptions, err := db.Subscriptions(a.ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range subscriptions {
+		names = append(names, subscriptions[i].Channel())
+	}
+	for _, name := range names {
 		if !slices.ContainsFunc(reports, func(r lifecycle.ChannelReport) bool { return r.Name == name }) {
 			reports = append(reports, lifecycle.ChannelReport{ChannelState: lifecycle.ChannelState{Name: name}})
 		}

@@ -3,10 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
-	"strconv"
-	"strings"
 
 	"github.com/tenure-dev/tenure/httpapi"
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -68,26 +64,10 @@ func takesAll(action lifecycle.NoticeAction, statuses []lifecycle.NoticeStatus) 
 	var faults []error
 	for _, s := range statuses {
 		if way.Takes(s) != nil {
-			faults = append(faults, usageError("--status %s: %s takes notices that are %s", s, action, oneOf(way.From)))
+			faults = append(faults, usageError("--status %s: %s takes notices that are %s", s, action, choice(way.From)))
 		}
 	}
 	return errors.Join(faults...)
-}
-
-// oneOf writes statuses as a choice, e.g. "dead, failed or noRecipient".
-func oneOf(statuses []lifecycle.NoticeStatus) string {
-	var b strings.Builder
-	for i, s := range statuses {
-		switch i {
-		case 0:
-		case len(statuses) - 1:
-			b.WriteString(" or ")
-		default:
-			b.WriteString(", ")
-		}
-		b.WriteString(string(s))
-	}
-	return b.String()
 }
 
 // query reads ids or filters, whichever there are.
@@ -149,12 +129,4 @@ func (a *app) reportOrder(order lifecycle.NoticeOrder, changed int64) error {
 	}
 	_, err := fmt.Fprintf(a.stdout, "%s %s%s%s\n", plural(changed, "notice"), would, what, then)
 	return err
-}
-
-// operator is who sits at this terminal, as far as the machine knows.
-func operator() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return "cli:" + u.Username
-	}
-	return "cli:" + strconv.Itoa(os.Getuid())
 }

@@ -31,7 +31,11 @@ type policyFile struct {
 	Names struct {
 		HoldFor *string `yaml:"holdFor"`
 	} `yaml:"names"`
-	Notices noticesFile `yaml:"notices"`
+	Notices      noticesFile `yaml:"notices"`
+	Provisioning struct {
+		External   *bool   `yaml:"external"`
+		StuckAfter *string `yaml:"stuckAfter"`
+	} `yaml:"provisioning"`
 }
 
 // readPolicy reads and checks a policy file, and reports all of its faults at once. Without a file it is the default.
@@ -96,6 +100,10 @@ func (f *policyFile) apply(p *lifecycle.Policy) []error {
 	period("terms.longest", f.Terms.Longest, &p.Terms.Longest)
 	period("autoExtend.by", f.AutoExtend.By, &p.AutoExtend.By)
 	period("names.holdFor", f.Names.HoldFor, &p.Names.HoldFor)
+	period("provisioning.stuckAfter", f.Provisioning.StuckAfter, &p.Provisioning.StuckAfter)
+	if f.Provisioning.External != nil {
+		p.Provisioning.External = *f.Provisioning.External
+	}
 	period("notices.staleAfter", f.Notices.StaleAfter, &p.Notices.StaleAfter)
 	period("notices.eraseAfter", f.Notices.EraseAfter, &p.Notices.EraseAfter)
 	if f.Warnings.Before != nil {

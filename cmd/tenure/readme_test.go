@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/tenure-dev/tenure/httpapi"
 	"github.com/tenure-dev/tenure/jobs"
 	"github.com/tenure-dev/tenure/lifecycle"
 	"github.com/tenure-dev/tenure/notify"
@@ -131,7 +132,7 @@ func translate(shell string) (script string, serves bool, err error) {
 	for line := range strings.Lines(shell) {
 		line = strings.TrimSpace(line)
 		command, _, _ := strings.Cut(line, " ")
-		quoted := strings.ReplaceAll(line, `"`, `'`)
+		quoted := forScript(line)
 		switch {
 		case line == "":
 		case line == `export PATH="$PWD/bin:$PATH"`: // the tenure on the path is the one to try
@@ -145,6 +146,8 @@ func translate(shell string) (script string, serves bool, err error) {
 			serves = true
 		case command == "tenure":
 			fmt.Fprintf(&b, "exec %s\nkeep\n", quoted)
+		case strings.HasPrefix(line, "ID=$(curl ") && strings.HasSuffix(line, " | jq -r .id)"):
+			fmt.Fprintf(&b, "%s\nfield ID id\n", strings.TrimSuffix(strings.TrimPrefix(quoted, "ID=$("), " | jq -r .id)"))
 		case command == "curl":
 			// The token has to be filled in, which quotation marks of a script prevent.
 			fmt.Fprintf(&b, "%s\n", strings.Replace(quoted, "'Authorization: Bearer $TOKEN'", "'Authorization: Bearer '$TOKEN", 1))
@@ -157,6 +160,20 @@ func translate(shell string) (script string, serves bool, err error) {
 		}
 	}
 	return b.String(), serves, nil
+}
+
+// forScript is a line of shell with the quotation marks of a script, which knows no others but single ones.
+func forScript(line string) string {
+	inside := false
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\'':
+			inside = !inside
+		case r == '"' && !inside:
+			return '\''
+		}
+		return r
+	}, line)
 }
 
 // insideCompose is what a line of docker compose has tenure do, done without containers.
@@ -352,6 +369,14 @@ func TestExamplesOfFilesAreTrue(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, text, string(shown), "docs/formats.md shows another %s (-update rewrites it)", name)
 	}
+}
+
+func TestColumnsOfTheActivityAreThoseOfThePage(t *testing.T) {
+	var columns []string
+	for _, column := range firstColumn(tableAfter(t, "docs/formats.md", "activity: a test")) {
+		columns = append(columns, strings.Trim(column, "`"))
+	}
+	require.Equal(t, httpapi.ActivityColumns, columns)
 }
 
 func TestExamplesOfThePolicyAreRead(t *testing.T) {
@@ -579,7 +604,7 @@ func TestEveryKindOfChannelIsInTheOperatorsGuide(t *testing.T) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		for _, known := range regexp.MustCompile(`(?:cutOptions\([a-z]+, |OptionNames += \[\]string\{)("[^)}]*)[)}]`).FindAllSubmatch(text, -1) {
+		for _, known := range regexp.MustCompile(`(?:cutOptions\([a-z]+, |Option(?:Name)?s += \[\]string\{)("[^)}]*)[)}]`).FindAllSubmatch(text, -1) {
 			for _, option := range regexp.MustCompile(`"([A-Za-z]+)"`).FindAllSubmatch(known[1], -1) {
 				options++
 				require.Contains(t, page, "`"+string(option[1])+"`", "an option of %s", file)

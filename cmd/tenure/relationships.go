@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,14 @@ type relationshipsCmd struct {
 	List   relationshipsListCmd   `cmd:"" help:"List relationships as they are stored."`
 	Show   relationshipsShowCmd   `cmd:"" help:"Show one as it is now, timers that are due included."`
 	Events relationshipsEventsCmd `cmd:"" help:"Everything that happened to one."`
+
+	Create     relationshipsCreateCmd     `cmd:"" help:"Create one, or with --file many; prints the id."`
+	Lock       relationshipsLockCmd       `cmd:"" help:"Lock drafts for approval: their content is frozen, and the time for approval runs."`
+	Approve    relationshipsApproveCmd    `cmd:"" help:"Approve requests, as the customer does."`
+	Reject     relationshipsRejectCmd     `cmd:"" help:"Reject requests, as the customer does."`
+	Terminate  relationshipsTerminateCmd  `cmd:"" help:"Terminate active ones."`
+	AutoExtend relationshipsAutoExtendCmd `cmd:"" help:"Say whether terms are extended at their end."`
+	Bulk       bulkCmd                    `cmd:"" help:"What was done to many at once, with a result for each."`
 }
 
 type relationshipsListCmd struct {
@@ -24,42 +33,81 @@ type relationshipsListCmd struct {
 	Name       string   `placeholder:"TEXT" help:"Only those whose name holds this text, in whatever case."`
 	EndsBefore string   `placeholder:"INSTANT" help:"Only those that end, or ended, before this instant."`
 	EndsFrom   string   `placeholder:"INSTANT" help:"Only those that end, or ended, at this instant or later."`
+	Filter     string   `placeholder:"FILTER" help:"Only those that this $filter of OData wants, e.g. \"startswith(displayName,'Contoso') and endDateTime lt 2027-01-01T00:00:00Z\"."`
 	Limit      int      `short:"l" default:"100" help:"At most this many (default: ${default})."`
 	After      string   `placeholder:"ID" help:"Go on after this one."`
 	outputFlag
 }
 
-func (c *relationshipsListCmd) query(a *app, db *storage.DB) (storage.RelationshipQuery, error) {
-	q := storage.RelationshipQuery{Partner: strings.ToLower(c.Partner), Customer: strings.ToLower(c.Customer), Name: c.Name, Limit: c.Limit}
+func (c *relationshipsListCmd) query(a *app, db *storage.DB, policy *lifecycle.Policy) (lifecycle.RelationshipQuery, error) {
+	q := lifecycle.RelationshipQuery{Limit: c.Limit}
 	if err := atLeastOne(c.Limit); err != nil {
 		return q, err
 	}
-	for _, s := range c.Status {
-		status := lifecycle.Status(s)
-		if !status.Known() {
-			return q, usageError("--status %q is no status; the statuses are %v", s, lifecycle.Statuses)
-		}
-		q.Statuses = append(q.Statuses, status)
+	filter, err := c.filter()
+	if err != nil {
+		return q, err
 	}
-	var err error
-	if c.EndsBefore != "" {
-		if q.EndsBefore, err = parseInstant("--ends-before", c.EndsBefore); err != nil {
+	if c.Filter != "" {
+		wanted, err := readFilter(c.Filter, policy)
+		if err != nil {
 			return q, err
 		}
+		filter = append(filter, wanted)
 	}
-	if c.EndsFrom != "" {
-		if q.EndsFrom, err = parseInstant("--ends-from", c.EndsFrom); err != nil {
-			return q, err
-		}
+	if len(filter) > 0 {
+		q.Filter = filter
 	}
 	if c.After != "" {
 		last, err := db.Relationship(a.ctx, c.After)
 		if err != nil {
 			return q, fmt.Errorf("--after %s: %w", c.After, err)
 		}
-		q.After = last.Key
+		q.After = &lifecycle.Cursor{Key: last.Key}
 	}
 	return q, nil
+}
+
+// filter is what the flags leave, one condition each.
+func (c *relationshipsListCmd) filter() (lifecycle.All, error) {
+	var all lifecycle.All
+	if len(c.Status) > 0 {
+		statuses := lifecycle.Among{Field: lifecycle.FieldStatus}
+		for _, s := range c.Status {
+			if !lifecycle.Status(s).Known() {
+				return nil, usageError("--status %q is no status; the statuses are %v", s, lifecycle.Statuses)
+			}
+			statuses.Values = append(statuses.Values, lifecycle.Value{Text: s})
+		}
+		all = append(all, statuses)
+	}
+	for _, flag := range []struct {
+		text  string
+		field lifecycle.Field
+		by    lifecycle.Comparison
+	}{
+		{strings.ToLower(c.Partner), lifecycle.FieldPartner, lifecycle.Equal},
+		{strings.ToLower(c.Customer), lifecycle.FieldCustomer, lifecycle.Equal},
+		{c.Name, lifecycle.FieldName, lifecycle.Contains},
+	} {
+		if flag.text != "" {
+			all = append(all, lifecycle.Compare{Field: flag.field, By: flag.by, Value: lifecycle.Value{Text: flag.text}})
+		}
+	}
+	for _, flag := range []struct {
+		name, text string
+		by         lifecycle.Comparison
+	}{{"--ends-before", c.EndsBefore, lifecycle.Less}, {"--ends-from", c.EndsFrom, lifecycle.GreaterOrEqual}} {
+		if flag.text == "" {
+			continue
+		}
+		at, err := parseInstant(flag.name, flag.text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, lifecycle.Compare{Field: lifecycle.FieldEnd, By: flag.by, Value: lifecycle.Value{At: at}})
+	}
+	return all, nil
 }
 
 func (c *relationshipsListCmd) Run(a *app) error {
@@ -71,7 +119,7 @@ func (c *relationshipsListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	query, err := c.query(a, db)
+	query, err := c.query(a, db, policy)
 	if err != nil {
 		return err
 	}
@@ -149,27 +197,89 @@ func (c *relationshipsShowCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	stored, err := db.Relationship(a.ctx, c.ID)
+	found, err := db.Case(a.ctx, lifecycle.CanonicalID(c.ID))
 	if err != nil {
-		return fmt.Errorf("relationship %s: %w", c.ID, err)
+		return fmt.Errorf("relationship %s: %w", c.ID, plainly(err))
 	}
 	now, err := a.clock(db)
 	if err != nil {
 		return err
 	}
-	d := lifecycle.Evaluate(stored.Record, policy, now())
+	d := lifecycle.Evaluate(found.Record, policy, now())
+	assignments := settledAssignments(found.Assignments, &d)
+	return printRecord(a, c.Output, relationshipLines(&d, assignments), shownRelationship{d.Record.Wire(policy), orNull(d.Record.Approved),
+		shownAssignments(assignments), shownTimer(d.Next)})
+}
+
+// relationshipLines are a relationship for people. What only some relationships have is left out of the others.
+func relationshipLines(d *lifecycle.Decision, assignments []lifecycle.Assignment) [][2]string {
 	r := &d.Record
 	lines := [][2]string{
 		{"id", r.ID}, {"name", r.DisplayName}, {"status", string(r.Status)}, {"partner", r.Partner},
 		{"customer", customerText(r.Customer)}, {"duration", r.Duration.String()}, {"auto-extend", extendText(r)},
 		{"roles", fmt.Sprintf("%d", len(r.Roles))}, {"created", instant(r.Created)}, {"locked", instant(r.Locked)},
+	}
+	if !r.Approved.IsZero() {
+		lines = append(lines, [2]string{"approved", instant(r.Approved)})
+	}
+	lines = append(lines, [][2]string{
 		{"activated", instant(r.Activated)}, {"ends or ended", instant(r.End)}, {"name released", instant(r.NameReleased)},
 		{"next timer", orDash(string(d.Next.Rule))}, {"falls due", instant(d.Next.At)}, {"version", count(r.Version)},
+	}...)
+	for _, assigned := range assignments {
+		lines = append(lines, [2]string{"access of group " + assigned.Group, fmt.Sprintf("%s: %s", assigned.Status, strings.Join(assigned.Roles, " "))})
 	}
 	for _, change := range d.Changes {
 		lines = append(lines, [2]string{"due since " + instant(change.Effective), string(change.Type) + ", to be recorded by the next sweep"})
 	}
-	return printRecord(a, c.Output, lines, r.Wire(policy))
+	return lines
+}
+
+// settledAssignments are the assignments as they stand when the timers that are due are settled.
+func settledAssignments(all []lifecycle.Assignment, d *lifecycle.Decision) []lifecycle.Assignment {
+	settled := slices.Clone(all)
+	for i := range settled {
+		if d.TakeAway != "" && settled[i].Status.Live() {
+			settled[i].Status = d.TakeAway
+		}
+	}
+	return settled
+}
+
+// A shownRelationship is a relationship in JSON, with what else there is to know of it.
+type shownRelationship struct {
+	*lifecycle.Wire
+	ApprovedDateTime  *string           `json:"approvedDateTime"`
+	AccessAssignments []shownAssignment `json:"accessAssignments"`
+	NextTimer         *timerLine        `json:"nextTimer"`
+}
+
+type shownAssignment struct {
+	ID      string                     `json:"id"`
+	GroupID string                     `json:"groupId"`
+	Status  lifecycle.AssignmentStatus `json:"status"`
+	Roles   []string                   `json:"roles"`
+}
+
+func shownAssignments(all []lifecycle.Assignment) []shownAssignment {
+	shown := make([]shownAssignment, len(all))
+	for i, assigned := range all {
+		shown[i] = shownAssignment{assigned.ID, assigned.Group, assigned.Status, assigned.Roles}
+	}
+	return shown
+}
+
+type timerLine struct {
+	Rule        lifecycle.RuleName `json:"rule"`
+	DueDateTime string             `json:"dueDateTime"`
+}
+
+// shownTimer is a timer in JSON, null where there is none.
+func shownTimer(t lifecycle.Timer) *timerLine {
+	if t.At.IsZero() {
+		return nil
+	}
+	return &timerLine{t.Rule, lifecycle.FormatInstant(t.At)}
 }
 
 type relationshipsEventsCmd struct {
@@ -182,12 +292,12 @@ func (c *relationshipsEventsCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	events, err := db.Events(a.ctx, c.ID)
+	events, err := db.Events(a.ctx, lifecycle.CanonicalID(c.ID))
 	if err == nil && len(events) == 0 {
 		err = lifecycle.ErrNotFound // there is no record without the event of its beginning
 	}
 	if err != nil {
-		return fmt.Errorf("relationship %s: %w", c.ID, err)
+		return fmt.Errorf("relationship %s: %w", c.ID, plainly(err))
 	}
 	header := table.Row{"effective", "recorded", "event", "by", "rule", "status", "ends", "reason"}
 	return printRecords(a, c.Output, header, events, func(e lifecycle.Event) table.Row {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -38,21 +39,25 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/script/*.txtar")
 	require.NoError(t, err)
-	files = slices.DeleteFunc(files, func(file string) bool { return file == deploymentScript })
+	files = slices.DeleteFunc(files, func(file string) bool { return slices.Contains(deploymentScripts, file) })
 	testscript.Run(t, testscript.Params{Files: files, Setup: withFreePort, Cmds: scriptCommands(), RequireExplicitExec: true})
 }
 
-const deploymentScript = "testdata/script/deployment.txtar"
+var deploymentScripts = []string{"testdata/script/deployment.txtar", "testdata/script/deployment_life.txtar"}
 
-// TestDeploymentOfSeveralProcesses is a script too, on a real PostgreSQL and a real Redis.
+// TestDeploymentOfSeveralProcesses is made of scripts too, on a real PostgreSQL and a real Redis.
 func TestDeploymentOfSeveralProcesses(t *testing.T) {
-	database, redis := testenv.Postgres(t), testenv.Redis(t)
-	setup := func(env *testscript.Env) error {
-		env.Setenv("TENURE_DB", database)
-		env.Setenv("TENURE_REDIS", redis)
-		return withFreePort(env)
+	for _, script := range deploymentScripts {
+		t.Run(filepath.Base(script), func(t *testing.T) {
+			database, redis := testenv.Postgres(t), testenv.Redis(t)
+			setup := func(env *testscript.Env) error {
+				env.Setenv("TENURE_DB", database)
+				env.Setenv("TENURE_REDIS", redis)
+				return withFreePort(env)
+			}
+			testscript.Run(t, testscript.Params{Files: []string{script}, Setup: setup, Cmds: scriptCommands(), RequireExplicitExec: true})
+		})
 	}
-	testscript.Run(t, testscript.Params{Files: []string{deploymentScript}, Setup: setup, Cmds: scriptCommands(), RequireExplicitExec: true})
 }
 
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
@@ -62,6 +67,12 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"curl":       curl,
 		"waitfor":    waitFor,
 		"token":      keepToken,
+		"field":      keepField,
+		"receiver":   receiver,
+		"answers":    answers,
+		"received":   received,
+		"issuer":     issuer,
+		"issue":      issue,
 		"sql":        runSQL,
 
 		"manycontacts": manyContacts,
@@ -103,9 +114,9 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // curl asks as curl would, and fails unless the answer is a 2xx; with ! unless it is not. It understands what the documentation
-// uses, -X and -H, and nothing else.
+// uses, -X, -H, --json and -s, and nothing else.
 func curl(ts *testscript.TestScript, neg bool, args []string) {
-	method, url := http.MethodGet, ""
+	method, url, body := http.MethodGet, "", ""
 	header := http.Header{}
 	for i := 0; i < len(args); i++ {
 		switch {
@@ -119,23 +130,40 @@ func curl(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Fatalf("%q is no header", args[i])
 			}
 			header.Add(name, value)
+		case args[i] == "--json" && i+1 < len(args):
+			i++
+			body = jsonOf(ts, args[i])
+			header.Set("Content-Type", "application/json")
+			header.Set("Accept", "application/json")
+			if method == http.MethodGet {
+				method = http.MethodPost
+			}
+		case args[i] == "-s":
 		case strings.HasPrefix(args[i], "-") || url != "":
 			ts.Fatalf("this curl does not understand %q", args[i])
 		default:
 			url = args[i]
 		}
 	}
-	status, body, err := ask(ts, method, url, header)
+	status, answer, err := ask(ts, method, url, header, body)
 	ts.Check(err)
 	if ok := status >= 200 && status < 300; ok == neg {
-		ts.Fatalf("%s %s answers %d: %s", method, url, status, body)
+		ts.Fatalf("%s %s answers %d: %s", method, url, status, answer)
 	}
-	_, err = io.WriteString(ts.Stdout(), body)
+	_, err = io.WriteString(ts.Stdout(), answer)
 	ts.Check(err)
 }
 
-func ask(ts *testscript.TestScript, method, url string, header http.Header) (status int, body string, err error) {
-	request, err := http.NewRequest(method, strings.Replace(url, readmeAddress, ts.Getenv("TENURE_LISTEN"), 1), nil)
+// jsonOf is the body that --json gives: text, or with @ in front what a file holds.
+func jsonOf(ts *testscript.TestScript, text string) string {
+	if file, ok := strings.CutPrefix(text, "@"); ok {
+		return ts.ReadFile(file)
+	}
+	return text
+}
+
+func ask(ts *testscript.TestScript, method, url string, header http.Header, content string) (status int, body string, err error) {
+	request, err := http.NewRequest(method, strings.Replace(url, readmeAddress, ts.Getenv("TENURE_LISTEN"), 1), strings.NewReader(content))
 	if err != nil {
 		return 0, "", err
 	}
@@ -159,7 +187,7 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var last error
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		status, body, err := ask(ts, http.MethodGet, args[0], nil)
+		status, body, err := ask(ts, http.MethodGet, args[0], nil, "")
 		if err == nil && status == http.StatusOK {
 			return
 		}
@@ -196,9 +224,23 @@ func manyContacts(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
 }
 
-// keepToken puts the token that was just made where the reader would: token.
-func keepToken(ts *testscript.TestScript, _ bool, _ []string) {
-	ts.Setenv("TOKEN", strings.TrimSpace(ts.ReadFile("stdout")))
+// keepToken puts the token that was just made where the reader would, or into another variable: token [VARIABLE].
+func keepToken(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(append(args, "TOKEN")[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+// keepField puts a field of the JSON object that was just answered into a variable, as jq would: field VARIABLE NAME.
+func keepField(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: field VARIABLE NAME")
+	}
+	var answer map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &answer))
+	value, ok := answer[args[1]]
+	if !ok {
+		ts.Fatalf("there is no %q in %v", args[1], answer)
+	}
+	ts.Setenv(args[0], fmt.Sprint(value))
 }
 
 // eventually runs a program until its output has a line that matches: eventually PATTERN PROGRAM ARGS….

@@ -25,9 +25,6 @@ type (
 	workerSettings struct {
 		Concurrency int `env:"TENURE_CONCURRENCY" default:"2" help:"Tasks that this process works on at a time (default: ${default})."`
 	}
-	apiSettings struct {
-		Listen string `env:"TENURE_LISTEN" placeholder:"ADDRESS" default:"127.0.0.1:8080" help:"Address of the HTTP interface (default: ${default})."`
-	}
 )
 
 type (
@@ -35,33 +32,37 @@ type (
 		schedulerSettings
 		workerSettings
 		apiSettings
-		mailSettings
+		sendingSettings
 	}
 	workerCmd struct {
 		workerSettings
-		mailSettings
+		sendingSettings
 	}
 	schedulerCmd struct {
 		schedulerSettings
-		mailSettings
+		sendingSettings
 	}
-	apiCmd struct{ apiSettings }
+	apiCmd struct {
+		apiSettings
+		subscriptionSettings
+	}
 )
 
 func (c *serveCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "serve", scheduler: &c.schedulerSettings, worker: &c.workerSettings, api: &c.apiSettings, mail: &c.mailSettings})
+	return a.runRoles(roles{name: "serve", scheduler: &c.schedulerSettings, worker: &c.workerSettings, api: &c.apiSettings,
+		subscriptions: &c.subscriptionSettings, sending: &c.sendingSettings})
 }
 
 func (c *workerCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "worker", worker: &c.workerSettings, mail: &c.mailSettings})
+	return a.runRoles(roles{name: "worker", worker: &c.workerSettings, sending: &c.sendingSettings})
 }
 
 func (c *schedulerCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "scheduler", scheduler: &c.schedulerSettings, mail: &c.mailSettings})
+	return a.runRoles(roles{name: "scheduler", scheduler: &c.schedulerSettings, sending: &c.sendingSettings})
 }
 
 func (c *apiCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "api", api: &c.apiSettings})
+	return a.runRoles(roles{name: "api", api: &c.apiSettings, subscriptions: &c.subscriptionSettings})
 }
 
 // roles are the parts that a process runs; a nil one is not its concern.
@@ -70,23 +71,26 @@ type roles struct {
 	scheduler *schedulerSettings
 	worker    *workerSettings
 	api       *apiSettings
-	mail      *mailSettings
+	sending   *sendingSettings
+
+	subscriptions *subscriptionSettings // beside api
 }
 
 // alone says whether the process runs every part, so that it needs nobody else.
 func (r roles) alone() bool { return r.scheduler != nil && r.worker != nil && r.api != nil }
 
-// check finds what is wrong with the settings before anything is opened.
-func (r roles) check() (jobs.Schedules, error) {
+// check finds everything that is wrong with the settings before anything is opened.
+func (r roles) check(a *app) (jobs.Schedules, mailing, error) {
+	var faults []error
 	if r.worker != nil && r.worker.Concurrency < 1 {
-		return nil, usageError("--concurrency %d: at least 1", r.worker.Concurrency)
+		faults = append(faults, usageError("--concurrency %d: at least 1", r.worker.Concurrency))
 	}
 	if r.api != nil {
-		if _, _, err := net.SplitHostPort(r.api.Listen); err != nil {
-			return nil, usageError("--listen %q is no address; write it like 127.0.0.1:8080", r.api.Listen)
-		}
+		faults = append(faults, r.api.faults()...)
 	}
-	return r.scheduler.schedules()
+	schedules, scheduleErr := r.scheduler.schedules()
+	mail, mailErr := r.mailing(a)
+	return schedules, mail, errors.Join(append(faults, scheduleErr, mailErr)...)
 }
 
 // runRoles runs the parts until a signal comes, then lets them finish what they have begun.
@@ -95,11 +99,7 @@ func (a *app) runRoles(r roles) error {
 		return usageError("`tenure %s` is one of several processes, which share PostgreSQL (--db) and Redis (--redis); "+
 			"for everything in one process run `tenure serve`", r.name)
 	}
-	schedules, err := r.check()
-	if err != nil {
-		return err
-	}
-	mail, err := r.mailing(a)
+	schedules, mail, err := r.check(a)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (a *app) runRoles(r roles) error {
 	if err != nil {
 		return err
 	}
-	server, listener, err := a.openAPI(w, r.api, mail, client, registry)
+	server, listener, err := a.openAPI(w, r, mail, client, registry)
 	if err != nil {
 		return err
 	}
@@ -137,6 +137,10 @@ func (a *app) runRoles(r roles) error {
 	if r.worker != nil {
 		worker := &jobs.Worker{Sweeper: w.sweeper, Courier: w.courier, Concurrency: r.worker.Concurrency, Log: w.log}
 		group.Go(func() error { return worker.Run(ctx, client) })
+		group.Go(func() error { return w.bulk.Run(ctx) })
+	}
+	if r.worker != nil || r.scheduler != nil {
+		group.Go(func() error { return w.provisioning.Run(ctx) })
 	}
 	if r.scheduler != nil {
 		scheduler := &jobs.Scheduler{Sweeper: w.sweeper, Schedules: schedules, Log: w.log,
@@ -150,8 +154,8 @@ func (a *app) runRoles(r roles) error {
 
 // mailing is what the process sends with; one that does not send has a policy all the same.
 func (r roles) mailing(a *app) (mailing, error) {
-	if r.mail != nil {
-		return a.mailing(r.mail)
+	if r.sending != nil {
+		return a.mailing(r.sending)
 	}
 	policy, err := readPolicy(a.Policy)
 	return mailing{policy: policy}, err
@@ -163,12 +167,16 @@ func (a *app) assembleRoles(db *storage.DB, mail mailing, r roles, client redis.
 		return nil, err
 	}
 	var notifier jobs.Notifier
-	if r.mail != nil {
+	if r.sending != nil {
 		if notifier, err = mail.open(a, db); err != nil {
 			return nil, err
 		}
 	}
-	return a.assemble(db, mail.policy, r.scheduler != nil, jobs.NewQueue(client, wall), notifier, now, metrics)
+	w, err := a.assemble(db, mail.policy, r.scheduler != nil, jobs.NewQueue(client, wall), notifier, now, metrics)
+	if err == nil && r.sending != nil {
+		w.provisioning.Provisioner, err = mail.provisioner(a, db)
+	}
+	return w, err
 }
 
 // openQueue connects to Redis, or starts a queue in this process. A Redis that is away is no reason not to start.
@@ -213,26 +221,31 @@ func queueName(redis string) string {
 
 // openAPI makes the HTTP server and takes its address, so that one that cannot be had is known before anything is begun.
 // Without api there is neither.
-func (a *app) openAPI(w *works, api *apiSettings, mail mailing, client redis.UniversalClient, registry *prometheus.Registry) (*httpapi.Server, net.Listener, error) {
-	if api == nil {
+func (a *app) openAPI(w *works, r roles, mail mailing, client redis.UniversalClient, registry *prometheus.Registry) (*httpapi.Server, net.Listener, error) {
+	if r.api == nil {
 		return nil, nil, nil
+	}
+	if err := registry.Register(jobs.NewProvisioningCollector(w.db, w.policy, w.sweeper.Now)); err != nil {
+		return nil, nil, fmt.Errorf("registering the metrics: %w", err)
+	}
+	o, err := r.api.options(w, r.subscriptions)
+	if err != nil {
+		return nil, nil, err
 	}
 	queue := "redis"
 	if a.Redis == "" {
 		queue = "queue" // of this process
 	}
-	server, err := httpapi.New(httpapi.Options{
-		Store: w.db, Sweeper: w.sweeper, Now: w.sweeper.Now, Logger: w.log, Registry: registry, Version: version,
-		Policy: w.policy, Channels: mail.names(),
-		Checks: []httpapi.Check{
-			{Name: "database", Probe: w.db.Ping},
-			{Name: queue, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
-		},
-	})
+	o.Registry, o.Channels = registry, mail.names()
+	o.Checks = []httpapi.Check{
+		{Name: "database", Probe: w.db.Ping},
+		{Name: queue, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
+	}
+	server, err := httpapi.New(o)
 	if err != nil {
 		return nil, nil, err
 	}
-	listener, err := server.Listen(a.ctx, api.Listen)
+	listener, err := server.Listen(a.ctx, r.api.Listen)
 	return server, listener, err
 }
 

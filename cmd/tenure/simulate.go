@@ -55,6 +55,7 @@ func (c *simulateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	policy.Provisioning.External = false // nobody is asked for what is only tried
 	actions, faults, err := c.readActions(a)
 	if err != nil {
 		return err
@@ -239,8 +240,9 @@ func (s *simulation) act(ctx context.Context, t transfer.TimedAction) error {
 		s.refuse(t, fault.Error())
 		return nil
 	}
-	d, err := s.db.Act(ctx, t.RelationshipID, func(r lifecycle.Record) (lifecycle.Decision, error) {
-		return lifecycle.Act(r, s.policy, action, t.At)
+	d, err := s.db.Act(ctx, t.RelationshipID, s.policy, func(c lifecycle.Case) (lifecycle.Decision, error) {
+		action.Standing = c.Standing
+		return lifecycle.Act(c.Record, s.policy, action, t.At)
 	})
 	switch {
 	case errors.Is(err, lifecycle.ErrRefused):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -19,7 +20,7 @@ type sweepCmd struct {
 	Rules  []string `name:"rule" short:"r" placeholder:"RULE" help:"Only this rule; may be given again (default: all)."`
 	DryRun bool     `short:"n" help:"Look and count, change nothing."`
 	outputFlag
-	mailSettings
+	sendingSettings
 }
 
 func (c *sweepCmd) Run(a *app) error {
@@ -27,7 +28,7 @@ func (c *sweepCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	mail, err := a.mailing(&c.mailSettings)
+	mail, err := a.mailing(&c.sendingSettings)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (c *sweepCmd) Run(a *app) error {
 		return err
 	}
 	if !c.DryRun {
-		err := w.courier.Deliver(a.ctx)
+		err := w.deliver(a.ctx)
 		if _, erasing := w.courier.Erase(a.ctx); err != nil || erasing != nil { // a scheduler does so by itself; who sweeps by hand has none
 			return errors.Join(err, erasing)
 		}
@@ -95,7 +96,16 @@ func (a *app) handWorks(db *storage.DB, mail mailing) (*works, error) {
 		}
 		bell = jobs.NewQueue(client, wall)
 	}
-	return a.assemble(db, mail.policy, a.embedded(), bell, notifier, now, nil)
+	w, err := a.assemble(db, mail.policy, a.embedded(), bell, notifier, now, nil)
+	if err == nil {
+		w.provisioning.Provisioner, err = mail.provisioner(a, db)
+	}
+	return w, err
+}
+
+// deliver has another system do what waits for it, and sends what there is to say, of that too.
+func (w *works) deliver(ctx context.Context) error {
+	return errors.Join(w.provisioning.Once(ctx), w.courier.Deliver(ctx))
 }
 
 // reportSweep prints a finished sweep, and fails where some of its records did.

@@ -26,7 +26,8 @@ func deadLetters(channels []lifecycle.ChannelReport) (dead int64) {
 	return dead
 }
 
-// report fails where notices could not be sent: without a tenure that serves nobody tries again until the next sweep.
+// report fails where notices could not be sent, or another system has not done what it was asked: without a tenure that serves
+// nobody tries again until the next sweep.
 func (s *sending) report(a *app) error {
 	channels, err := s.db.Channels(a.ctx)
 	if err != nil {
@@ -36,7 +37,7 @@ func (s *sending) report(a *app) error {
 	var unsent int64
 	for _, c := range channels {
 		queued, failed := c.Statuses[lifecycle.NoticeQueued], c.Statuses[lifecycle.NoticeFailed]
-		if _, given := s.addresses[c.Name]; !given {
+		if _, given := s.addresses[c.Name]; !given && !lifecycle.IsSubscriptionChannel(c.Name) {
 			faults = append(faults, withoutChannel(c.Name, queued+failed))
 			continue
 		}
@@ -49,7 +50,26 @@ func (s *sending) report(a *app) error {
 		faults = append(faults, partial("%s could not be sent yet; `tenure notices channels` and `tenure notices list --status queued "+
 			"--status failed` say why, and `tenure serve` or the next sweep tries again", plural(unsent, "notice")))
 	}
-	return errors.Join(append(faults, givenUp(deadLetters(channels)-s.dead))...)
+	return errors.Join(append(faults, givenUp(deadLetters(channels)-s.dead), s.unprovisioned(a))...)
+}
+
+// unprovisioned says of how many relationships another system did not take the order; it counts up to 1,000.
+func (s *sending) unprovisioned(a *app) error {
+	const most = 1000
+	orders, err := s.db.ProvisioningOrders(a.ctx, lifecycle.ProvisioningQuery{Limit: most})
+	if err != nil {
+		return err
+	}
+	var failed int64
+	for i := range orders {
+		if orders[i].LastError != "" && !orders[i].Accepted {
+			failed++
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	return partial("%s could not be provisioned yet; `tenure provisioning list` says why, and `tenure serve` or a later sweep asks again", plural(failed, "relationship"))
 }
 
 // withoutChannel says what to do about letters that nobody will send as long as no process knows their channel.
