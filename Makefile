@@ -68,8 +68,12 @@ golden: ## Rewrite the golden files; read the diff afterwards
 pictures: ## Make the pictures of the README anew; needs Chromium and a Japanese font
 	@scripts/pictures
 
+.PHONY: test-interop
+test-interop: ## Drive the built program with Microsoft's own Graph client (the first time that takes minutes and 5 GB to build)
+	cd interop && go test -count 1 -timeout $(TEST_TIMEOUT) .
+
 .PHONY: bench
-bench: test-deps ## Measure the rules, and mail beside the limit of a mail server (some minutes, best on an idle machine)
+bench: test-deps ## Measure the rules, mail and the Graph interface, each beside its limit (some minutes, best on an idle machine)
 	go test -run '^$$' -bench . ./lifecycle/...
 	cd bench && go test -count 1 -v -timeout $(TEST_TIMEOUT) .
 
