@@ -228,9 +228,9 @@ func (p *poster) GoString() string { return p.shown }
 func (p *poster) post(caller context.Context, id string, message []byte, heard func(*http.Response) error) error {
 	ctx, cancel := context.WithTimeout(caller, p.timeout)
 	defer cancel()
-	var written atomic.Bool // the whole request, on the connection that is used last
+	var written, kept atomic.Bool // the whole request, on the connection that is used last; and whether that is an old one
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:      func(httptrace.GotConnInfo) { written.Store(false) },
+		GotConn:      func(c httptrace.GotConnInfo) { written.Store(false); kept.Store(c.Reused) },
 		WroteRequest: func(r httptrace.WroteRequestInfo) { written.Store(r.Err == nil) },
 	})
 	req, err := p.request(ctx, id, message)
@@ -238,6 +238,13 @@ func (p *poster) post(caller context.Context, id string, message []byte, heard f
 		return err
 	}
 	resp, err := p.client.Do(req)
+	if err != nil && kept.Load() && !written.Load() && ctx.Err() == nil {
+		// The other side had closed the connection while nobody looked. That is no reason for the channel to rest.
+		p.client.CloseIdleConnections()
+		if req, err = p.request(ctx, id, message); err == nil {
+			resp, err = p.client.Do(req)
+		}
+	}
 	if err != nil {
 		return p.unanswered(caller, err, written.Load())
 	}
