@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -78,24 +79,24 @@ type describeOutput struct {
 	Body        []byte
 }
 
-// addDescription writes the description down, once, when every operation is there.
-func (s *Server) addDescription() error {
+// addDescription shows the description. It is written down when somebody first asks for it: that takes a while, and nobody should
+// wait for it at the start.
+func (s *Server) addDescription() {
+	description := sync.OnceValues(func() ([]byte, error) { return s.api.OpenAPI().YAML() })
 	register(s, open, huma.Operation{
 		OperationID: "getDescription", Method: http.MethodGet, Path: descriptionPath, Tags: []string{healthTag},
 		Summary:   "Show this description",
 		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/yaml": {}}}},
 	}, func(context.Context, *struct{}) (*describeOutput, error) {
-		return &describeOutput{"application/yaml", s.openapi}, nil
+		yaml, err := description()
+		if err != nil {
+			return nil, fmt.Errorf("writing the description of the API: %w", err)
+		}
+		return &describeOutput{"application/yaml", yaml}, nil
 	})
 	schemas := s.api.OpenAPI().Components.Schemas.Map()
 	delete(schemas, "ErrorModel") // huma's own form of an error, which never leaves this server
 	delete(schemas, "ErrorDetail")
-	yaml, err := s.api.OpenAPI().YAML()
-	if err != nil {
-		return fmt.Errorf("writing the description of the API: %w", err)
-	}
-	s.openapi = yaml
-	return nil
 }
 
 // schemaOf is a reference to how T is described.

@@ -137,7 +137,6 @@ type Server struct {
 	needs       map[string]Scope  // of each route, by its pattern
 	actions     map[string]string // what a route asks for about relationships, by its pattern: refused, it is recorded
 	streams     map[string]bool   // the routes whose answers may take as long as somebody reads them, by their patterns
-	openapi     []byte            // the description of the API, as YAML
 	crossOrigin *http.CrossOriginProtection
 	readiness   readiness
 	scrapers    sync.Map // who was let in to the metrics last time, by what they showed
@@ -183,7 +182,8 @@ func New(o Options) (*Server, error) {
 	s.addGraph()
 	s.addHealth()
 	s.addMetrics()
-	return s, s.addDescription()
+	s.addDescription()
+	return s, nil
 }
 
 // ServeHTTP answers one request.
