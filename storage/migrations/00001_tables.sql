@@ -9,7 +9,7 @@ CREATE TABLE meta (
 ) {{clustered}};
 
 -- The next number of each sequence. Whoever takes one holds the row until it commits, so numbers have no gaps and come in
--- the order of the commits.
+-- the order of the commits. Keys of relationships that are created one by one are taken in blocks, and may come in another order.
 CREATE TABLE counters (
     name TEXT PRIMARY KEY,
     next BIGINT NOT NULL
