@@ -66,6 +66,8 @@ func (r *Refusal) Error() string {
 	switch {
 	case r.Action.Kind == Ask:
 		allowed = "whoever runs this deployment can say why"
+	case r.Reason == OnHold:
+		return fmt.Sprintf("%s by %s refused: %s", r.Action.Kind, r.Action.By, r.Why)
 	case r.Status.Ended():
 		allowed = "nothing can be done with it any more"
 	case len(r.Allowed) > 0:
@@ -92,7 +94,11 @@ func Act(r Record, p *Policy, a Action, now time.Time) (Decision, error) {
 func ActAll(r Record, p *Policy, actions []Action, now time.Time) (Decision, error) {
 	d := Evaluate(r, p, now)
 	for _, a := range actions {
-		if refusal := d.act(p, a); refusal != nil {
+		refusal := d.heldUp(a)
+		if refusal == nil {
+			refusal = d.act(p, a)
+		}
+		if refusal != nil {
 			return Decision{Record: r, Recorded: now}, refusal
 		}
 	}

@@ -139,6 +139,9 @@ func (d *Decision) narrow(access []Assignment) {
 func (c *Case) lawful(p *Policy, a Action, now time.Time) (Decision, *Transition, error) {
 	d := Evaluate(c.Record, p, now)
 	a.Standing = c.Standing
+	if refusal := d.heldUp(a); refusal != nil {
+		return c.unchanged(now), nil, refusal
+	}
 	t, refusal := d.lawful(a)
 	if refusal != nil {
 		return c.unchanged(now), nil, refusal

@@ -1,6 +1,9 @@
 package lifecycle
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Decision is what has to happen to one record, and nothing has happened yet: the caller writes it, in one transaction, on
 // the condition that the record is still at the version that was decided on. The zero Decision asks for nothing.
@@ -55,16 +58,26 @@ const (
 	EventTerminationRequested EventType = "terminationRequested"
 	EventTerminating          EventType = "terminating"
 
-	// EventRefused is something that somebody asked for and did not get. It is no step in the life of a record: its Version is
-	// below zero, and counts the refusals of the deployment downward.
+	// EventRefused is something that somebody asked for and did not get. It is no step in the life of a record, and neither are
+	// those below, in which operators, or tenure itself, order something about timers: their Version is below zero, and counts
+	// such events of the deployment downward.
 	EventRefused EventType = "refused"
+
+	EventHoldPlaced    EventType = "holdPlaced"    // Subject: kind and subject of the hold; Action: its number
+	EventHoldReleased  EventType = "holdReleased"  // the same
+	EventSweepHeld     EventType = "sweepHeld"     // Subject: the number of the sweep; Detail: what it would do
+	EventSweepApproved EventType = "sweepApproved" // Subject: the number of the sweep; Detail: why
+	EventSweepRejected EventType = "sweepRejected" // the same
+	EventPolicySet     EventType = "policySet"     // the stored timers go by another policy from now on; Subject: its mark; Action: its digest
+	EventPlanApplied   EventType = "planApplied"   // Subject: the digest of the plan; Detail: how many records
 )
 
 // EventTypes lists them all.
 var EventTypes = []EventType{EventCreated, EventEdited, EventDeleted, EventImported, EventUpdated, EventLocked, EventApproved, EventActivating,
 	EventActivated, EventRejected, EventLapsed, EventAutoExtendChanged, EventGlobalAdministratorRemoved, EventAssigned, EventReassigned,
 	EventUnassigned, EventExtended, EventExpiring, EventTermEnded, EventTerminationRequested, EventTerminating, EventTerminated,
-	EventNameReleased, EventRefused}
+	EventNameReleased, EventRefused, EventHoldPlaced, EventHoldReleased, EventSweepHeld, EventSweepApproved, EventSweepRejected,
+	EventPolicySet, EventPlanApplied}
 
 // A Change is one step in the life of a record; written down, it is an event. Version is the record's version after the
 // step and, with the record, its unique key: the same step cannot be written twice.
@@ -85,6 +98,25 @@ type Change struct {
 
 // Empty says whether there is nothing to write: no change, and no notice either.
 func (d *Decision) Empty() bool { return len(d.Changes) == 0 && len(d.Notices) == 0 }
+
+// Fired lists the rules whose timers take effect in the decision, each once.
+func (d *Decision) Fired() []RuleName {
+	var fired []RuleName
+	add := func(rule RuleName) {
+		if rule != "" && !slices.Contains(fired, rule) {
+			fired = append(fired, rule)
+		}
+	}
+	for i := range d.Changes {
+		add(d.Changes[i].Rule)
+	}
+	for i := range d.Notices {
+		if d.Notices[i].Kind == KindWarnExpiry { // which changes nothing that an event would tell of
+			add(WarnExpiry)
+		}
+	}
+	return fired
+}
 
 // change moves the record along the transition that rule takes from its status, with effect from due.
 func (d *Decision) change(p *Policy, rule RuleName, due time.Time) {

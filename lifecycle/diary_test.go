@@ -30,6 +30,8 @@ import (
 //	sweep [rule ...]                        evaluate, under the rules named or under all
 //	by partner: setAutoExtend off           act
 //	import [field=value ...]                receive the record from a file, with these fields in it
+//	hold [rule ...]                         put the rules named on hold, or all
+//	release                                 take off what was put on
 //
 // What comes of it is written by the test with -update (go test ./lifecycle -run Diar -update); read it before you keep it.
 // An effective or due instant is written only where it is not the instant of the line; an end, where it has changed.
@@ -66,6 +68,8 @@ func TestDiaryWithAMistakeIsRefused(t *testing.T) {
 		"no header at all",
 		"2026-01-01T00:00:00Z  dance",
 		"2026-01-01T00:00:00Z  sweep the-floor",
+		"2026-01-01T00:00:00Z  hold the-door",
+		"2026-01-01T00:00:00Z  release me",
 		"2026-01-01T00:00:00Z  by partner: dance",
 		"2026-01-02T00:00:00Z  sweep\n2026-01-01T00:00:00Z  sweep",
 		"2026-13-01T00:00:00Z  sweep",
@@ -200,6 +204,15 @@ func (d *diary) deed(deed string) ([]string, error) {
 		return d.sweep(words[1:])
 	case len(words) >= 1 && words[0] == "import":
 		return d.receive(words[1:])
+	case len(words) >= 1 && words[0] == "hold":
+		rules, err := rulesNamed(words[1:])
+		if d.record.Stayed = rules; len(rules) == 0 {
+			d.record.Stayed = RuleNames()
+		}
+		return nil, err
+	case len(words) == 1 && words[0] == "release":
+		d.record.Stayed = nil
+		return nil, nil
 	case len(words) >= 3 && words[0] == "by":
 		return d.act(Action{Kind: ActionKind(words[2]), By: Actor(strings.TrimSuffix(words[1], ":")), AutoExtend: slices.Contains(words[3:], "on")})
 	}
@@ -207,13 +220,21 @@ func (d *diary) deed(deed string) ([]string, error) {
 }
 
 func (d *diary) sweep(names []string) ([]string, error) {
-	only := make([]RuleName, len(names))
+	only, err := rulesNamed(names)
+	if err != nil {
+		return nil, err
+	}
+	return d.take(Evaluate(d.record, d.policy, d.now, only...)), nil
+}
+
+func rulesNamed(names []string) ([]RuleName, error) {
+	rules := make([]RuleName, len(names))
 	for i, name := range names {
-		if only[i] = RuleName(name); !only[i].Known() {
+		if rules[i] = RuleName(name); !rules[i].Known() {
 			return nil, fmt.Errorf("%q is not a rule", name)
 		}
 	}
-	return d.take(Evaluate(d.record, d.policy, d.now, only...)), nil
+	return rules, nil
 }
 
 func (d *diary) act(a Action) ([]string, error) {

@@ -12,7 +12,8 @@ import (
 // relationship that extends itself and was forgotten for 400 days is extended three times. Evaluating the result again at
 // the same instant finds nothing.
 //
-// Only the rules named in only fire, all where none is named; a due timer of another rule stops the record there.
+// Only the rules named in only fire, all where none is named; a due timer of another rule stops the record there, and so does
+// one that is on hold.
 func Evaluate(r Record, p *Policy, now time.Time, only ...RuleName) Decision {
 	d := Decision{Record: r, Recorded: now}
 	d.settle(p, only)
@@ -27,7 +28,7 @@ func (d *Decision) settle(p *Policy, only []RuleName) {
 			d.Next = Timer{}
 			return
 		}
-		if due.After(d.Recorded) || (len(only) > 0 && !slices.Contains(only, rule.Name)) {
+		if due.After(d.Recorded) || len(only) > 0 && !slices.Contains(only, rule.Name) || slices.Contains(d.Record.Stayed, rule.Name) {
 			d.Next = Timer{Rule: rule.Name, At: due}
 			return
 		}

@@ -118,6 +118,8 @@ func FuzzEvaluate(f *testing.F) {
 		refusalChangesNothing,
 		actionDoesNotDependOnHowOftenSweepsRan,
 		afterAnActionNothingIsDue,
+		holdThatIsReleasedChangesOnlyWhenThingsAreRecorded,
+		timerOnHoldTakesNoEffect,
 	}
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { rapid.SampledFrom(laws).Draw(t, "law")(t) }))
 }

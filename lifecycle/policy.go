@@ -17,6 +17,10 @@ type Policy struct {
 	Notices    NoticePolicy
 
 	Provisioning ProvisioningPolicy
+
+	Breakers   map[RuleName]Breaker // a rule that is missing has none
+	Quarantine QuarantinePolicy
+	Lateness   LatenessPolicy
 }
 
 // RequestPolicy is about relationships that wait for approval.
@@ -61,7 +65,8 @@ type NoticePolicy struct {
 	EraseAfter   Period // how long after a notice was settled its recipient's name and address are kept; zero: for ever
 }
 
-// DefaultPolicy is the contract as it is written in docs/domain.md.
+// DefaultPolicy is the contract as it is written in docs/domain.md. It has no breakers and no quarantine: those that a live
+// deployment begins with are in [Policy.WithDefaults].
 func DefaultPolicy() *Policy {
 	return &Policy{
 		Requests:   RequestPolicy{LapseAfter: Days(90)},
@@ -72,6 +77,7 @@ func DefaultPolicy() *Policy {
 		Notices:    NoticePolicy{StaleAfter: Days(7), Digests: DigestPolicy{At: 7 * time.Hour, On: time.Monday}, EraseAfter: Days(90)},
 
 		Provisioning: ProvisioningPolicy{StuckAfter: Days(1)},
+		Lateness:     LatenessPolicy{Within: Period{Span: 5 * time.Minute}, Share: 99.9},
 	}
 }
 
@@ -103,6 +109,7 @@ func (p *Policy) Validate() error {
 		fault("autoExtend.by", "%s is shorter than a day; write at least P1D", by) // with none, who agreed to be extended would never end
 	}
 	p.Notices.validate(fault)
+	p.validateLimits(fault)
 	return errors.Join(faults...)
 }
 

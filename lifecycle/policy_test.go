@@ -20,6 +20,7 @@ func TestDefaultPolicyIsTheContract(t *testing.T) {
 		Notices: NoticePolicy{StaleAfter: period("P7D"), TellExtended: false, MostPerDay: 0,
 			Digests: DigestPolicy{At: 7 * time.Hour, On: time.Monday}, EraseAfter: period("P90D")},
 		Provisioning: ProvisioningPolicy{External: false, StuckAfter: period("P1D")},
+		Lateness:     LatenessPolicy{Within: period("PT5M"), Share: 99.9},
 	}, p)
 }
 

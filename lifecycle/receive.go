@@ -91,7 +91,7 @@ func Receive(stored *Stored, sameDigest bool, in Record, p *Policy, now time.Tim
 	}
 	in.Version = was.Version
 	in.WarnAfter = was.WarnAfter
-	in.Approved, in.Assigned = was.Approved, was.Assigned
+	in.Approved, in.Assigned, in.Stayed = was.Approved, was.Assigned, was.Stayed
 	if !was.NameReleased.IsZero() {
 		in.NameReleased = was.NameReleased
 	}

@@ -36,6 +36,8 @@ type Record struct {
 
 	Assigned int   // access assignments that are live: what there is to take away when it ends
 	Version  int64 // grows by one with every change; the etag
+
+	Stayed []RuleName // timers that must not take effect at present, since they are on hold; see [Hold]
 }
 
 // A Tenant is an organisation in the directory.

@@ -27,6 +27,8 @@ const (
 	SweepRunning   SweepState = "running"
 	SweepDone      SweepState = "done"
 	SweepCancelled SweepState = "cancelled"
+	SweepHeld      SweepState = "held"     // planned, and waiting for an operator's word; nothing is changed
+	SweepRefused   SweepState = "rejected" // an operator said no; its rules are paused
 )
 
 // A Trigger says what opened a sweep.
@@ -55,6 +57,29 @@ type Sweep struct {
 
 	Tally
 	Chunks, ChunksDone int
+
+	Plan   *SweepPlan // why it is, or was, held; nil where it never was
+	Ruling *Ruling    // of the operator who approved or rejected it; nil where nobody has
+}
+
+// A SweepPlan is what a sweep that is held would do.
+type SweepPlan struct {
+	Cause      Reason             `json:"cause"`             // BreakerTripped, or why everything is in quarantine
+	Tripped    []RuleName         `json:"tripped,omitempty"` // those with more records than their breakers let through
+	Records    map[RuleName]int64 `json:"records"`           // that would change under each rule, cascades included
+	Limits     map[RuleName]int64 `json:"limits,omitempty"`  // how many the breakers of the tripped ones let through
+	Population int64              `json:"population"`        // all relationships
+	Notices    int64              `json:"notices"`           // that would be sent
+}
+
+// BreakerTripped is why a sweep is held that would change more records than a rule's breaker lets through.
+const BreakerTripped Reason = "breakerTripped"
+
+// A Ruling is an operator's word about something that is held.
+type Ruling struct {
+	By   string // the caller's name
+	Note string // why
+	At   time.Time
 }
 
 // A Tally counts what became of the records that a sweep, or a part of it, found due.
@@ -109,6 +134,31 @@ type SweepRequest struct {
 
 	// IdempotencyKey, where it is not empty, makes asking twice asking once: the same key answers with the same sweep.
 	IdempotencyKey string
+
+	// Ruling, where it is not nil, lets the sweep do what it finds, whatever the breakers say.
+	Ruling *Ruling
+
+	// Quarantine is asked whether the clock that AsOf is of may be believed. Where it may not, everything is put on hold first.
+	Quarantine QuarantinePolicy
+}
+
+// Rejects lists the rules that are paused where the sweep is rejected.
+func (s *Sweep) Rejects() []RuleName {
+	if s.Plan == nil || s.Plan.Cause != BreakerTripped {
+		return nil
+	}
+	return s.Plan.Tripped
+}
+
+// Fires lists the rules that the sweep fires, in the order of [Rules].
+func (s *Sweep) Fires() []RuleName { return FiredBy(s.Rules) }
+
+// FiredBy spells a list of rules out: an empty one stands for all of them.
+func FiredBy(rules []RuleName) []RuleName {
+	if len(rules) == 0 {
+		return RuleNames()
+	}
+	return rules
 }
 
 // Covers says whether a running sweep does what is asked for already, so that asking again may join it.
@@ -144,6 +194,9 @@ var (
 	ErrNotFound     = errors.New("not found")
 	ErrKeyReused    = errors.New("idempotency key was used for another request")
 	ErrNotRunning   = errors.New("it is not running any more")
+	ErrNotHeld      = errors.New("it is not held")
+	ErrStandstill   = errors.New("everything is on hold")
+	ErrClockAstray  = errors.New("this clock is not believed")
 	ErrNameTaken    = errors.New("display name is taken")
 	ErrStaleVersion = errors.New("the record has changed in between")
 
