@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -14,7 +15,7 @@ type storedEventRow struct {
 }
 
 func (row *storedEventRow) event() lifecycle.Event {
-	event := lifecycle.Event{RelationshipID: row.ID, Key: row.Key, Recorded: row.RecordedAt.Time, Change: lifecycle.Change{
+	event := lifecycle.Event{RelationshipID: row.ID, Key: row.Key, Recorded: row.RecordedAt.Time, Fingerprint: row.Fingerprint, Change: lifecycle.Change{
 		Version: row.Version, Type: row.Type, Rule: row.Rule, Effective: row.EffectiveAt.Time, From: row.FromStatus, To: row.ToStatus,
 		End: row.EndAt.Time, Reason: row.Reason, Actor: row.Actor, Detail: row.Detail, Action: row.Action, Subject: row.Subject,
 	}}
@@ -25,7 +26,7 @@ func (row *storedEventRow) event() lifecycle.Event {
 }
 
 const eventColumns = `e.relationship_key AS key, e.version, e.type, e.rule, e.effective_at, e.recorded_at, e.from_status, e.to_status,
-	e.end_at, e.reason, e.actor, e.caller, e.caller_tenant, e.caller_role, e.address, e.request_id, e.action, e.subject, e.detail`
+	e.end_at, e.reason, e.actor, e.fingerprint, e.caller, e.caller_tenant, e.caller_role, e.address, e.request_id, e.action, e.subject, e.detail`
 
 // selectEvents reads events with the ids of their relationships, of drafts that were deleted too.
 const selectEvents = `SELECT COALESCE(t.id, d.id, '') AS id, ` + eventColumns + ` FROM events AS e
@@ -59,13 +60,23 @@ func (db *DB) RecordRefusal(ctx context.Context, r lifecycle.RefusedRequest) err
 		if key == 0 && r.Subject == "" { // it has gone since
 			change.Subject = r.RelationshipID
 		}
-		n, err := take(ctx, s, refusalCounter, 1)
-		if err != nil {
-			return err
-		}
-		change.Version = -n
-		return insertEventRows(ctx, s, []eventRow{eventRowOf(key, r.At, &change)})
+		return writeOrder(ctx, s, change, key, r.At)
 	})
+}
+
+// writeOrder writes an event down that is no step in the life of a record: a refusal, or what operators or tenure itself order.
+// It gets its version here, and takes effect when it is recorded unless it says otherwise. The key is that of the relationship
+// that it is about; 0: about none.
+func writeOrder(ctx context.Context, s session, c lifecycle.Change, key int64, recorded time.Time) error {
+	n, err := take(ctx, s, refusalCounter, 1)
+	if err != nil {
+		return err
+	}
+	c.Version = -n
+	if c.Effective.IsZero() {
+		c.Effective = recorded
+	}
+	return insertEventRows(ctx, s, []eventRow{eventRowOf(key, recorded, &c)})
 }
 
 // keyOfRelationship is 0 where there is none with this id.

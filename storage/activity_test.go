@@ -82,7 +82,7 @@ func TestEventKeepsWhoAskedForIt(t *testing.T) {
 		events, err := db.Events(ctx, draft)
 		require.NoError(t, err)
 		require.Len(t, events, 3)
-		require.Equal(t, lifecycle.Event{RelationshipID: draft, Key: 1, Recorded: start, Change: lifecycle.Change{Version: 1, Type: lifecycle.EventCreated,
+		require.Equal(t, lifecycle.Event{RelationshipID: draft, Key: 1, Recorded: start, Fingerprint: events[0].Fingerprint, Change: lifecycle.Change{Version: 1, Type: lifecycle.EventCreated,
 			Effective: start, To: lifecycle.Created, Actor: lifecycle.Partner, By: anna}}, events[0])
 		require.Equal(t, anna, events[1].By)
 		require.Equal(t, "on", events[1].Detail)

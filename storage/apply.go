@@ -15,24 +15,34 @@ func (db *DB) Apply(ctx context.Context, decided []lifecycle.Decided) (tally lif
 	if len(decided) == 0 {
 		return lifecycle.Tally{}, nil
 	}
-	err = db.write(ctx, "write decisions", func(s session) error {
+	err = db.writeThroughGate(ctx, "write decisions", func(s session) error {
 		tally, err = apply(ctx, s, decided)
 		return err
 	})
 	return tally, err
 }
 
-// apply is the one way in which a stored record changes. The tally has what was changed and skipped, the letters to be sent
+// apply is the one way in which a stored record changes; its transaction has passed the gate. Where a timer takes effect that is
+// on hold by now, the decision is not written. The tally has what was changed and skipped, the letters to be sent
 // and the greatest lateness. A decision that moves nothing but the next timer is written and counted as skipped: there was
 // nothing left to do.
 func apply(ctx context.Context, s session, decided []lifecycle.Decided) (lifecycle.Tally, error) {
-	decided = byKey(decided)
+	tally, _, err := applied(ctx, s, decided)
+	return tally, err
+}
+
+// applied is apply, and says which of the decisions that are not empty were written.
+func applied(ctx context.Context, s session, decided []lifecycle.Decided) (tally lifecycle.Tally, changed []lifecycle.Decided, err error) {
+	decided, late, err := unlessPaused(ctx, s, byKey(decided))
+	if err != nil {
+		return lifecycle.Tally{}, nil, err
+	}
 	written, err := updateRelationships(ctx, s, decided)
 	if err != nil {
-		return lifecycle.Tally{}, err
+		return lifecycle.Tally{}, nil, err
 	}
-	tally := lifecycle.Tally{}
-	changed := make([]lifecycle.Decided, 0, len(written))
+	tally = lifecycle.Tally{Skipped: late}
+	changed = make([]lifecycle.Decided, 0, len(written))
 	for _, d := range decided {
 		if !written[d.Key] || d.Empty() {
 			tally.Skipped++
@@ -43,21 +53,21 @@ func apply(ctx context.Context, s session, decided []lifecycle.Decided) (lifecyc
 		changed = append(changed, d)
 	}
 	if err := insertEvents(ctx, s, changed); err != nil {
-		return lifecycle.Tally{}, err
+		return lifecycle.Tally{}, nil, err
 	}
 	if err := writeAccess(ctx, s, changed); err != nil {
-		return lifecycle.Tally{}, err
+		return lifecycle.Tally{}, nil, err
 	}
 	if err := orderProvisioning(ctx, s, changed); err != nil {
-		return lifecycle.Tally{}, err
+		return lifecycle.Tally{}, nil, err
 	}
 	if err := announce(ctx, s, changed); err != nil {
-		return lifecycle.Tally{}, err
+		return lifecycle.Tally{}, nil, err
 	}
 	if tally.Notices, err = insertNotices(ctx, s, changed); err != nil {
-		return lifecycle.Tally{}, err
+		return lifecycle.Tally{}, nil, err
 	}
-	return tally, bury(ctx, s, changed)
+	return tally, changed, bury(ctx, s, changed)
 }
 
 // byKey sorts by key, which is the order in which rows are locked, and drops all but the first decision about a record: the
@@ -68,26 +78,46 @@ func byKey(decided []lifecycle.Decided) []lifecycle.Decided {
 	return slices.CompactFunc(sorted, func(a, b lifecycle.Decided) bool { return a.Key == b.Key })
 }
 
-// An updateRow is a record as it is to be, and the version that it must still have.
-type updateRow struct {
-	relationshipRow
-	Was int64 `json:"was"`
+// unlessPaused leaves out, and counts, the decisions in which a rule takes effect that has been paused since they were made.
+func unlessPaused(ctx context.Context, s session, decided []lifecycle.Decided) (left []lifecycle.Decided, late int64, err error) {
+	rules, err := pausedNow(ctx, s)
+	if err != nil || len(rules) == 0 {
+		return decided, 0, err
+	}
+	for _, d := range decided {
+		if slices.ContainsFunc(d.Fired(), func(rule lifecycle.RuleName) bool { return slices.Contains(rules, rule) }) {
+			late++
+			continue
+		}
+		left = append(left, d)
+	}
+	return left, late, nil
 }
 
-const updatePage = `UPDATE relationships SET
+// An updateRow is a record as it is to be, the version that it must still have, and whether a timer has taken effect: then it must
+// not be on hold.
+type updateRow struct {
+	relationshipRow
+	Was   int64 `json:"was"`
+	Fires bool  `json:"fires"`
+}
+
+var updatePage = `UPDATE relationships SET
 		partner_id = r.partner_id, display_name = r.display_name, name_key = r.name_key, duration = r.duration,
 		auto_extend = r.auto_extend, status = r.status, customer_id = r.customer_id, customer_name = r.customer_name,
 		roles = r.roles, created_at = r.created_at, modified_at = r.modified_at, locked_at = r.locked_at,
 		activated_at = r.activated_at, end_at = r.end_at, warn_after = r.warn_after, name_released_at = r.name_released_at,
-		version = r.version, next_rule = r.next_rule, next_at = r.next_at, approved_at = r.approved_at, assigned = r.assigned
-	FROM {{rows was BIGINT, ` + relationshipColumns + `}}
-	WHERE relationships.key = r.key AND relationships.version = r.was RETURNING relationships.key`
+		version = r.version, next_rule = r.next_rule, next_at = r.next_at, approved_at = r.approved_at, assigned = r.assigned,
+		stayed = ` + stayedOf("r") + `
+	FROM {{rows was BIGINT, fires BOOLEAN, ` + relationshipColumns + `}}
+	WHERE relationships.key = r.key AND relationships.version = r.was AND (relationships.stayed = FALSE OR r.fires = FALSE)
+	RETURNING relationships.key`
 
-// updateRelationships writes the records that are still at their version, and says which they were.
+// updateRelationships writes the records that are still at their version and that no hold forbids to change, and says which they were.
 func updateRelationships(ctx context.Context, s session, decided []lifecycle.Decided) (written map[int64]bool, err error) {
 	rows := make([]updateRow, len(decided))
 	for i := range decided {
-		rows[i] = updateRow{rowOf(decided[i].Key, &decided[i].Decision), decided[i].Version}
+		rows[i] = updateRow{rowOf(decided[i].Key, &decided[i].Decision), decided[i].Version, len(decided[i].Fired()) > 0}
 	}
 	var keys []int64
 	err = s.list(ctx, &keys, updatePage, args{"rows": page[updateRow](rows)})
@@ -143,6 +173,7 @@ type eventRow struct {
 	EndAt       dbTime              `json:"end_at"`
 	Reason      lifecycle.Reason    `json:"reason"`
 	Actor       lifecycle.Actor     `json:"actor"`
+	Fingerprint string              `json:"fingerprint"`
 	askedRow
 }
 
@@ -160,10 +191,10 @@ type askedRow struct {
 
 const (
 	eventFields = `key BIGINT, version BIGINT, type TEXT, rule TEXT, effective_at INSTANT, recorded_at INSTANT, from_status TEXT,
-		to_status TEXT, end_at INSTANT, reason TEXT, actor TEXT`
+		to_status TEXT, end_at INSTANT, reason TEXT, actor TEXT, fingerprint TEXT`
 	askedFields = `caller TEXT, caller_tenant TEXT, caller_role TEXT, address TEXT, request_id TEXT, action TEXT, subject TEXT, detail TEXT`
 
-	eventNames = `version, type, rule, effective_at, recorded_at, from_status, to_status, end_at, reason, actor`
+	eventNames = `version, type, rule, effective_at, recorded_at, from_status, to_status, end_at, reason, actor, fingerprint`
 	askedNames = `caller, caller_tenant, caller_role, address, request_id, action, subject, detail`
 
 	insertTimedEvents = `INSERT INTO events (relationship_key, ` + eventNames + `) SELECT key, ` + eventNames + ` FROM {{rows ` + eventFields + `}}
@@ -195,10 +226,14 @@ func insertEvents(ctx context.Context, s session, decided []lifecycle.Decided) e
 		for j := range decided[i].Changes {
 			rows = append(rows, eventRowOf(decided[i].Key, decided[i].Recorded, &decided[i].Changes[j]))
 		}
+		if n := len(decided[i].Changes); n > 0 && !decided[i].Gone {
+			rows[len(rows)-1].Fingerprint = decided[i].Record.Fingerprint()
+		}
 	}
 	return insertEventRows(ctx, s, rows)
 }
 
+// insertEventRows is the one way in which an event is written: those that are new wait for the ledger from here on.
 func insertEventRows(ctx context.Context, s session, rows []eventRow) error {
 	if len(rows) == 0 {
 		return nil
@@ -207,6 +242,9 @@ func insertEventRows(ctx context.Context, s session, rows []eventRow) error {
 	if slices.ContainsFunc(rows, func(row eventRow) bool { return row.askedRow != askedRow{} }) {
 		insert = insertEventsWithAll
 	}
-	_, err := s.exec(ctx, insert, args{"rows": page[eventRow](rows)})
-	return err
+	var written []loggedRow
+	if err := s.list(ctx, &written, insert+returningLogged, args{"rows": page[eventRow](rows)}); err != nil {
+		return err
+	}
+	return queueForLedger(ctx, s, written)
 }

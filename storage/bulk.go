@@ -170,22 +170,23 @@ func (db *DB) CancelBulk(ctx context.Context, id int64, now time.Time) error {
 	})
 }
 
-// RunningBulks lists the running jobs that nobody has taken up, or whose lease has ended by wall, the oldest first.
+// RunningBulks lists the running jobs that nobody has taken up, or whose lease has ended by wall, the oldest first; none while
+// everything is on hold.
 func (db *DB) RunningBulks(ctx context.Context, wall time.Time) (ids []int64, err error) {
 	err = db.read(ctx, "look for bulk jobs", func(s session) error {
 		ids = nil
-		return s.list(ctx, &ids, `SELECT id FROM bulk_jobs WHERE state = 'running' AND ready_at <= :wall ORDER BY id`, args{"wall": at(wall)})
+		return s.list(ctx, &ids, `SELECT id FROM bulk_jobs WHERE state = 'running' AND ready_at <= :wall AND`+goesOn+`ORDER BY id`, args{"wall": at(wall)})
 	})
 	return ids, err
 }
 
 // ClaimBulk takes a running job up until the lease ends, which every page prolongs; false where somebody else holds it, where it
-// is over, or where there is none.
+// is over, where there is none, or everything is on hold.
 func (db *DB) ClaimBulk(ctx context.Context, id int64, wall, leaseUntil time.Time) (job lifecycle.BulkJob, ok bool, err error) {
-	err = db.write(ctx, fmt.Sprintf("claim bulk job %d", id), func(s session) error {
+	err = db.writeToLatest(ctx, fmt.Sprintf("claim bulk job %d", id), func(s session) error {
 		var row bulkRow
 		err := s.get(ctx, &row, `UPDATE bulk_jobs SET claim = claim + 1, ready_at = :lease
-			WHERE id = :id AND state = 'running' AND ready_at <= :wall RETURNING `+bulkColumns,
+			WHERE id = :id AND state = 'running' AND ready_at <= :wall AND`+goesOn+`RETURNING `+bulkColumns,
 			args{"id": id, "wall": at(wall), "lease": at(leaseUntil)})
 		if ok = err == nil; !ok {
 			return unlessNone(err)
@@ -199,13 +200,14 @@ func (db *DB) ClaimBulk(ctx context.Context, id int64, wall, leaseUntil time.Tim
 // RunBulkPage does the next records of a job that f wants, at most size of them, in one transaction: decides on each, writes the
 // decisions (in a dry run not) and a result for each, and moves on. A *[lifecycle.Refusal] or [lifecycle.Faults] of decide's is a
 // result; any other error stops the page, and nothing of it is written. It answers with the job as it stands then, which is done
-// where no record was left; false where the claim was lost or the job is over. decide may be called again after a deadlock.
+// where no record was left; false where the claim was lost, the job is over, or everything is on hold. decide may be called again after a deadlock.
 func (db *DB) RunBulkPage(ctx context.Context, job lifecycle.BulkJob, f lifecycle.Filter, size int, now, leaseUntil time.Time,
 	decide func(lifecycle.Case) (lifecycle.Decision, error),
 ) (after lifecycle.BulkJob, ok bool, err error) {
-	err = db.write(ctx, fmt.Sprintf("run a page of bulk job %d", job.ID), func(s session) error {
+	err = db.writeThroughGate(ctx, fmt.Sprintf("run a page of bulk job %d", job.ID), func(s session) error {
 		var row bulkRow
-		err := s.get(ctx, &row, selectBulkJobs+`WHERE id = :id AND claim = :claim AND state = 'running' {{lock}}`, args{"id": job.ID, "claim": job.Claim})
+		err := s.get(ctx, &row, selectBulkJobs+`WHERE id = :id AND claim = :claim AND state = 'running' AND`+goesOn+`{{lock}}`,
+			args{"id": job.ID, "claim": job.Claim})
 		if ok = err == nil; !ok {
 			after = job
 			return unlessNone(err)

@@ -78,22 +78,35 @@ func asDecided(err error) error {
 // Act changes one record as decide says, in one transaction in which nobody else can change it. An error of decide's is
 // returned as it is, and nothing is written. decide may be called again, after a deadlock or where a name is taken up, so it
 // must do nothing but decide. [lifecycle.ErrNotFound] where there is no such relationship, *[lifecycle.NameHeld] where another
-// holds the name that it is to have; one that is due to be released is released by p.
+// holds the name that it is to have; one that is due to be released is released by p. [lifecycle.ErrClockAstray] where p's quarantine
+// does not believe the clock that the decision was made by: what somebody agrees to a year ahead would stand for ever.
 func (db *DB) Act(ctx context.Context, id string, p *lifecycle.Policy, decide func(lifecycle.Case) (lifecycle.Decision, error)) (decision lifecycle.Decision, err error) {
 	const attempts = 5 // somebody else may give it another name every time
 	doing := "act on relationship " + id
-	err = db.write(ctx, doing, func(s session) error {
-		decision, err = act(ctx, s, id, decide)
+	err = db.writeThroughGate(ctx, doing, func(s session) error {
+		if decision, err = act(ctx, s, id, decide); err == nil {
+			err = believable(ctx, s, p, &decision)
+		}
 		return err
 	})
 	var renamed *renaming
 	for i := 0; i < attempts && errors.As(err, &renamed); i++ {
-		err = db.write(ctx, doing, func(s session) error {
-			decision, err = rename(ctx, s, id, renamed.to, p, decide)
+		err = db.writeThroughGate(ctx, doing, func(s session) error {
+			if decision, err = rename(ctx, s, id, renamed.to, p, decide); err == nil {
+				err = believable(ctx, s, p, &decision)
+			}
 			return err
 		})
 	}
 	return decision, asDecided(err)
+}
+
+// believable is an error where the decision's clock is not to be believed.
+func believable(ctx context.Context, s session, p *lifecycle.Policy, d *lifecycle.Decision) error {
+	if p == nil || d.Recorded.IsZero() {
+		return nil
+	}
+	return checkClock(ctx, s, p.Quarantine, d.Recorded)
 }
 
 // decideOn is decide, and its errors are refusals.
@@ -171,6 +184,7 @@ func rename(ctx context.Context, s session, id string, to heldName, p *lifecycle
 // CreateRelationship takes in the new relationship that decide comes to, knowing the standing of the partner whose it is to be.
 // An error of decide's is returned as it is, and nothing is written; decide may be called again.
 // *[lifecycle.NameHeld] where another holds the name; one that is due to be released by then is released by p.
+// [lifecycle.ErrClockAstray] as with [DB.Act].
 func (db *DB) CreateRelationship(ctx context.Context, partner string, p *lifecycle.Policy, decide func(lifecycle.Standing) (lifecycle.Decision, error)) (decision lifecycle.Decision, err error) {
 	const doing = "create a relationship"
 	key, err := db.newKey(ctx)
@@ -178,8 +192,11 @@ func (db *DB) CreateRelationship(ctx context.Context, partner string, p *lifecyc
 		return lifecycle.Decision{}, said(doing, err)
 	}
 	write := func(make func(s session, d *lifecycle.Decision) error) error {
-		return db.write(ctx, doing, func(s session) (err error) {
+		return db.writeThroughGate(ctx, doing, func(s session) (err error) {
 			if decision, err = decideOnNew(ctx, s, partner, decide); err != nil {
+				return err
+			}
+			if err := believable(ctx, s, p, &decision); err != nil {
 				return err
 			}
 			return make(s, &decision)

@@ -48,7 +48,7 @@ func ofClaim(ref lifecycle.ChunkRef, more args) args {
 // the reference was rung for, where it waits after an error, is closed, or its sweep is over. claimed.Claim is one above that
 // of the reference. The sweep comes without its totals.
 func (db *DB) ClaimChunk(ctx context.Context, ref lifecycle.ChunkRef, wall, leaseUntil time.Time) (claimed lifecycle.Chunk, sweep lifecycle.Sweep, ok bool, err error) {
-	err = db.write(ctx, "claim chunk "+ref.String(), func(s session) error {
+	err = db.writeToLatest(ctx, "claim chunk "+ref.String(), func(s session) error {
 		claimed, sweep, ok, err = claimChunk(ctx, s, ref, wall, leaseUntil)
 		return err
 	})
@@ -69,8 +69,7 @@ func claimChunk(ctx context.Context, s session, ref lifecycle.ChunkRef, wall, le
 		return lifecycle.Chunk{}, lifecycle.Sweep{}, false, err
 	}
 	var of sweepRow
-	if err := s.get(ctx, &of, `SELECT id, rules, dry_run, opened_by, as_of, state, cut, opened_at, finished_at
-		FROM sweeps WHERE id = :id`, args{"id": ref.Sweep}); err != nil {
+	if err := s.get(ctx, &of, `SELECT `+sweepColumns+` FROM sweeps AS s WHERE s.id = :id`, args{"id": ref.Sweep}); err != nil {
 		return lifecycle.Chunk{}, lifecycle.Sweep{}, false, err
 	}
 	sweep, err := of.sweep()
@@ -91,12 +90,13 @@ func (db *DB) KeepChunk(ctx context.Context, claimed lifecycle.ChunkRef, leaseUn
 // changed and skipped, the letters to be sent and the greatest lateness; all of it in one transaction. Where the chunk is
 // closed already, or the claim is not the current one, it changes nothing and answers with the zero tally.
 func (db *DB) ApplyChunk(ctx context.Context, claimed lifecycle.ChunkRef, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time) (closed lifecycle.Tally, err error) {
-	err = db.write(ctx, "write chunk "+claimed.String(), func(s session) error {
+	err = db.writeThroughGate(ctx, "write chunk "+claimed.String(), func(s session) error {
 		closed = lifecycle.Tally{}
-		if held, err := holdsChunk(ctx, s, claimed); err != nil || !held {
+		late, held, err := holdsChunk(ctx, s, claimed)
+		if err != nil || !held {
 			return err
 		}
-		written, err := apply(ctx, s, decided)
+		written, err := applyCounting(ctx, s, decided, late)
 		if err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func (db *DB) ApplyChunk(ctx context.Context, claimed lifecycle.ChunkRef, decide
 		if err := insertFailures(ctx, s, claimed.Sweep, failures, now); err != nil {
 			return err
 		}
-		return closeChunk(ctx, s, claimed, &closed)
+		return closeChunk(ctx, s, claimed, &closed, late, now)
 	})
 	if err != nil {
 		return lifecycle.Tally{}, err
@@ -113,18 +113,43 @@ func (db *DB) ApplyChunk(ctx context.Context, claimed lifecycle.ChunkRef, decide
 	return closed, nil
 }
 
-// holdsChunk says whether the claim is the current one, and keeps it so until the transaction ends.
-func holdsChunk(ctx context.Context, s session, claimed lifecycle.ChunkRef) (bool, error) {
-	var n []int
-	err := s.list(ctx, &n, `SELECT n FROM chunks WHERE`+thisClaim+`{{lock}}`, ofClaim(claimed, nil))
-	return len(n) > 0, err
+// ApplyPart writes decisions of a chunk, as [DB.ApplyChunk] does, and leaves it open: for a chunk that cannot be written as a
+// whole. Where the claim is not the current one, it changes nothing and answers with the zero tally.
+func (db *DB) ApplyPart(ctx context.Context, claimed lifecycle.ChunkRef, decided []lifecycle.Decided) (tally lifecycle.Tally, err error) {
+	err = db.writeThroughGate(ctx, "write a part of chunk "+claimed.String(), func(s session) error {
+		tally = lifecycle.Tally{}
+		late, held, err := holdsChunk(ctx, s, claimed)
+		if err != nil || !held {
+			return err
+		}
+		if tally, err = applyCounting(ctx, s, decided, late); err != nil {
+			return err
+		}
+		_, err = s.exec(ctx, `UPDATE chunks SET latenesses = :latenesses WHERE`+thisClaim, ofClaim(claimed, args{"latenesses": latenessText(late)}))
+		return err
+	})
+	if err != nil {
+		return lifecycle.Tally{}, err
+	}
+	return tally, nil
 }
 
-func closeChunk(ctx context.Context, s session, claimed lifecycle.ChunkRef, tally *lifecycle.Tally) error {
+// holdsChunk says whether the claim is the current one, and keeps it so until the transaction ends. late is what was counted of
+// the chunk already.
+func holdsChunk(ctx context.Context, s session, claimed lifecycle.ChunkRef) (late lifecycle.Latenesses, held bool, err error) {
+	var texts []string
+	if err := s.list(ctx, &texts, `SELECT latenesses FROM chunks WHERE`+thisClaim+`{{lock}}`, ofClaim(claimed, nil)); err != nil || len(texts) == 0 {
+		return nil, false, err
+	}
+	late, err = readLatenesses(texts[0])
+	return late, err == nil, err
+}
+
+func closeChunk(ctx context.Context, s session, claimed lifecycle.ChunkRef, tally *lifecycle.Tally, late lifecycle.Latenesses, now time.Time) error {
 	_, err := s.exec(ctx, `UPDATE chunks SET state = 'done', found = :found, changed = :changed, skipped = :skipped,
-		failed = :failed, notices = :notices, lateness = :lateness WHERE`+thisClaim,
+		failed = :failed, notices = :notices, lateness = :lateness, latenesses = :latenesses, done_at = :now WHERE`+thisClaim,
 		ofClaim(claimed, args{"found": tally.Found, "changed": tally.Changed, "skipped": tally.Skipped, "failed": tally.Failed,
-			"notices": tally.Notices, "lateness": tally.Lateness.Microseconds()}))
+			"notices": tally.Notices, "lateness": tally.Lateness.Microseconds(), "latenesses": latenessText(late), "now": at(now)}))
 	return err
 }
 

@@ -14,6 +14,8 @@ const (
 	refusalCounter      = "refusal"
 	subscriptionCounter = "subscription"
 	bulkCounter         = "bulk"
+	holdNumbers         = "hold"
+	policyCounter       = "policy"
 )
 
 // holdCounter waits until nobody else is at work on what the counter numbers, and keeps others waiting until the

@@ -60,7 +60,7 @@ type chunkEnd struct {
 const selectChunkEnds = `SELECT nth, next_at, key FROM (
 		SELECT next_at, key, row_number() OVER (ORDER BY next_at, key) AS nth, count(*) OVER () AS total FROM (
 			SELECT next_at, key FROM relationships
-			WHERE (next_at, key) > (:after_at, :after_key) AND next_at <= :as_of AND next_rule IN {{list rules}}
+			WHERE (next_at, key) > (:after_at, :after_key) AND next_at <= :as_of AND stayed = FALSE AND next_rule IN {{list rules}}
 			ORDER BY next_at, key LIMIT :records) AS due) AS numbered
 	WHERE nth % :size = 0 OR nth = total ORDER BY nth`
 
@@ -68,6 +68,9 @@ const selectChunkEnds = `SELECT nth, next_at, key FROM (
 func chunkEnds(ctx context.Context, s session, sweep *sweepRow, size, most int) (ends []chunkEnd, err error) {
 	var rules []lifecycle.RuleName
 	if err := json.Unmarshal([]byte(sweep.Rules), &rules); err != nil {
+		return nil, err
+	}
+	if rules, err = unpaused(ctx, s, rules); err != nil || len(rules) == 0 {
 		return nil, err
 	}
 	err = s.list(ctx, &ends, selectChunkEnds,

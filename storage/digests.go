@@ -27,7 +27,7 @@ func (db *DB) FoldLetters(ctx context.Context, now time.Time, most int) (digests
 	for {
 		var due bool
 		err = db.read(ctx, doing, func(s session) error {
-			return s.get(ctx, &due, `SELECT EXISTS (SELECT 1 FROM notices WHERE status = 'waiting' AND `+digestDue+`)`,
+			return s.get(ctx, &due, `SELECT EXISTS (SELECT 1 FROM notices WHERE status = 'waiting' AND `+digestDue+`) AND`+goesOn,
 				args{"now": at(now), "never": at(now.Add(noDigestAfter))})
 		})
 		if err != nil || !due || most <= 0 {

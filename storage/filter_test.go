@@ -310,10 +310,12 @@ func TestCustomersAreListedOnceUnderTheirLatestName(t *testing.T) {
 
 func TestListOfATenantIsARangeOfAnIndex(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
+		count := map[*dialect]int{postgres: 8000, sqlite: 2000}[db.dialect] // PostgreSQL reads a small table from end to end
+		const partners = 20
 		var records []lifecycle.Record
-		for n := range 8000 {
+		for n := range count {
 			r := active(n, start.AddDate(1, 0, 0))
-			r.Partner = fmt.Sprintf("aaaaaaaa-0000-4000-8000-%012d", n/400)
+			r.Partner = fmt.Sprintf("aaaaaaaa-0000-4000-8000-%012d", n*partners/count)
 			r.Customer.TenantID = fmt.Sprintf("bbbbbbbb-0000-4000-8000-%012d", n/5)
 			records = append(records, r)
 		}
@@ -326,14 +328,14 @@ func TestListOfATenantIsARangeOfAnIndex(t *testing.T) {
 			require.NoError(t, err)
 			return plan(t, db, db.dialect.fill(selectRelationships+text), a)
 		}
-		for _, after := range []*lifecycle.Cursor{nil, {Key: 4100}} {
-			p := explained(lifecycle.AdminAgents, records[4000].Partner, after)
+		for _, after := range []*lifecycle.Cursor{nil, {Key: int64(count/2 + 50)}} {
+			p := explained(lifecycle.AdminAgents, records[count/2].Partner, after)
 			require.Contains(t, p, "relationships_of_partner", p)
 			require.NotContains(t, p, "Sort", p)
 			require.NotContains(t, p, "TEMP B-TREE", p)
-			p = explained(lifecycle.GlobalAdministrators, records[4000].Customer.TenantID, after)
+			p = explained(lifecycle.GlobalAdministrators, records[count/2].Customer.TenantID, after)
 			require.Contains(t, p, "relationships_of_customer", p)
-			require.NotContains(t, p, "Seq Scan", p)
+			require.NotContains(t, p, "Seq Scan on relationships", p)
 			require.NotContains(t, p, "TEMP B-TREE", p)
 		}
 

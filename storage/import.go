@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -14,7 +15,7 @@ func (db *DB) ImportRelationships(ctx context.Context, batch []lifecycle.Incomin
 	if len(batch) == 0 {
 		return nil, nil
 	}
-	err = db.write(ctx, "import relationships", func(s session) error {
+	err = db.writeThroughGate(ctx, "import relationships", func(s session) error {
 		intakes, err = importRelationships(ctx, s, batch, p, now)
 		return err
 	})
@@ -55,7 +56,7 @@ type Import struct {
 }
 
 // BeginImport begins an import. An atomic one keeps one transaction until Commit, so that all of it comes in or nothing;
-// whatever else wants to write to a file of SQLite waits that long. Otherwise each batch is a transaction of its own, and
+// whatever else wants to write to a file of SQLite waits that long, and so does who wants to place or release a hold. Otherwise each batch is a transaction of its own, and
 // Rollback undoes nothing. Either Commit or Rollback has to be called; Rollback after Commit does nothing.
 func (db *DB) BeginImport(ctx context.Context, atomic bool) (*Import, error) {
 	const doing = "begin an import"
@@ -67,6 +68,9 @@ func (db *DB) BeginImport(ctx context.Context, atomic bool) (*Import, error) {
 		tx, err := db.begin(ctx)
 		if err != nil {
 			return nil, said(doing, err)
+		}
+		if err := atGate(ctx, tx.session, enterGate); err != nil {
+			return nil, said(doing, errors.Join(err, tx.end()))
 		}
 		im.tx = tx
 	}

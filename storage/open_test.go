@@ -30,7 +30,7 @@ func TestFreshDatabaseAsksToBeMigrated(t *testing.T) {
 			errOf(db.BeginImport(ctx, true)), errOf(db.Snapshot(ctx)),
 		} {
 			require.ErrorIs(t, err, ErrNotMigrated)
-			require.ErrorContains(t, err, "version 0, this program needs 4")
+			require.ErrorContains(t, err, "version 0, this program needs 6")
 			require.ErrorContains(t, err, "tenure migrate")
 		}
 		require.NoError(t, db.Migrate(ctx, Live, start))
@@ -71,7 +71,7 @@ func TestDatabaseOfANewerProgramIsLeftAlone(t *testing.T) {
 		for _, open := range []func(context.Context, string) (*DB, error){Open, OpenReadOnly} {
 			_, err = open(ctx, url)
 			require.ErrorIs(t, err, ErrNewer)
-			require.ErrorContains(t, err, "its tables have version 99, this program knows up to 4; install the newer program")
+			require.ErrorContains(t, err, "its tables have version 99, this program knows up to 6; install the newer program")
 		}
 	})
 }
@@ -99,7 +99,7 @@ func TestManyMayMigrateAtOnce(t *testing.T) {
 		}
 		wait.Wait()
 		require.NoError(t, errors.Join(errs...))
-		require.Equal(t, 4, count(t, shared, "SELECT count(*) FROM schema_versions WHERE version_id > 0"))
+		require.Equal(t, 6, count(t, shared, "SELECT count(*) FROM schema_versions WHERE version_id > 0"))
 	})
 }
 

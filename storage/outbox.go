@@ -29,11 +29,11 @@ type claimedRow struct {
 // reads them with their relationship as it is now, digests with their items. No letter is in two hands while a lease lasts. An
 // earlier attempt whose outcome was not noted is counted as unknown. What is beyond the recipient's daily limit waits for a
 // digest instead. Of a channel that is off, or must not be used yet, it takes nothing; of one that failed last, a single
-// letter, and nobody gets another one before the lease ends. It answers with nothing only where there is nothing to be had.
+// letter, and nobody gets another one before the lease ends. While everything is on hold nobody gets any. It answers with nothing only where there is nothing to be had.
 func (db *DB) ClaimLetters(ctx context.Context, c lifecycle.Claim) (letters []lifecycle.Letter, err error) {
 	for {
 		var more bool
-		err = db.write(ctx, "claim letters", func(s session) (err error) {
+		err = db.writeToLatest(ctx, "claim letters", func(s session) (err error) {
 			letters, more, err = claimLetters(ctx, s, &c)
 			return err
 		})
@@ -45,6 +45,9 @@ func (db *DB) ClaimLetters(ctx context.Context, c lifecycle.Claim) (letters []li
 
 // claimLetters is one look. more says that another one may find something where this one did not.
 func claimLetters(ctx context.Context, s session, c *lifecycle.Claim) (letters []lifecycle.Letter, more bool, err error) {
+	if still, err := standstill(ctx, s); err != nil || still {
+		return nil, false, err
+	}
 	most, probe, err := allowance(ctx, s, c)
 	if err != nil || most == 0 {
 		return nil, false, err
@@ -180,10 +183,10 @@ func (db *DB) BeginLetters(ctx context.Context, letters []lifecycle.Letter) (beg
 	if len(letters) == 0 {
 		return nil, nil
 	}
-	err = db.write(ctx, "begin to send letters", func(s session) error {
+	err = db.writeToLatest(ctx, "begin to send letters", func(s session) error {
 		var mine []heldRow
 		if err := s.list(ctx, &mine, `UPDATE notices SET attempts = attempts + 1, in_doubt = TRUE
-			FROM {{rows `+letterKeyColumns+`, claim INTEGER}} WHERE `+stillMine+`
+			FROM {{rows `+letterKeyColumns+`, claim INTEGER}} WHERE `+stillMine+` AND`+goesOn+`
 			RETURNING notices.relationship_key, notices.version, notices.ordinal, notices.claim, notices.attempts`, args{"rows": inKeyOrder(heldRows(letters))}); err != nil {
 			return err
 		}
@@ -310,7 +313,7 @@ func (db *DB) WaitingLetters(ctx context.Context, now, wall time.Time) (map[stri
 			SELECT '', count(*) FROM (SELECT DISTINCT channel, tenant_id, role, lower(mail) FROM notices
 				WHERE status = 'waiting' AND `+digestDue+`
 					AND EXISTS (SELECT 1 FROM notices WHERE status = 'waiting' AND `+digestDue+`)) AS recipients) AS counted
-		WHERE n > 0`, args{"wall": at(wall), "far": at(wall.Add(farAhead)), "now": at(now), "never": at(now.Add(noDigestAfter))})
+		WHERE n > 0 AND`+goesOn, args{"wall": at(wall), "far": at(wall.Add(farAhead)), "now": at(now), "never": at(now.Add(noDigestAfter))})
 }
 
 // EraseRecipients erases names, addresses and messages of at most so many letters that were settled before an instant, and
@@ -321,7 +324,7 @@ func (db *DB) EraseRecipients(ctx context.Context, settledBefore time.Time, most
 		var keys []letterKey
 		if err := s.list(ctx, &keys, `WITH mine AS MATERIALIZED (
 				SELECT relationship_key, version, ordinal FROM notices
-				WHERE settled_at IS NOT NULL AND erased = FALSE AND mail <> '' AND settled_at < :before AND (digest = 0 OR NOT EXISTS (
+				WHERE settled_at IS NOT NULL AND erased = FALSE AND mail <> '' AND settled_at < :before AND`+goesOn+`AND (digest = 0 OR NOT EXISTS (
 					SELECT 1 FROM notices AS d WHERE d.relationship_key = 0 AND d.version = notices.digest AND d.ordinal = 1 AND d.settled_at IS NULL))
 				ORDER BY settled_at LIMIT :most {{lock skip}})
 			UPDATE notices SET mail = '', recipient_name = '', last_error = '', erased = TRUE FROM mine

@@ -92,7 +92,7 @@ const calledForAt = ` COALESCE(p.since, t.modified_at, CAST(:dawn AS {{instant}}
 
 var selectProvisioning = `SELECT COALESCE(p.version, t.version) AS version, ` + calledForAt + ` AS since, COALESCE(p.accepted, FALSE) AS accepted,
 		COALESCE(p.attempts, 0) AS attempts, p.ready_at, COALESCE(p.last_error, '') AS last_error, COALESCE(p.claim, 0) AS claim, ` +
-	ofRelationship("t", "of") + ` FROM relationships AS t LEFT JOIN provisioning AS p ON p.relationship_key = t.key `
+	ofRelationship("t", "of") + `, t.stayed AS "of.stayed", ` + paused + ` AS "of.paused" FROM relationships AS t LEFT JOIN provisioning AS p ON p.relationship_key = t.key `
 
 // listProvisioning reads orders, with the assignments that are live or to be taken away. One whose relationship cannot be read
 // is left to unreadable.
@@ -121,13 +121,13 @@ func listProvisioning(ctx context.Context, s session, query string, a args, unre
 }
 
 // ClaimProvisioning takes orders up until the lease ends, those that have waited longest first, and counts the attempt. No
-// order is in two hands while a lease lasts.
+// order is in two hands while a lease lasts. While everything is on hold there are none.
 func (db *DB) ClaimProvisioning(ctx context.Context, wall, leaseUntil time.Time, most int) (orders []lifecycle.ProvisioningOrder, err error) {
-	err = db.write(ctx, "claim what is to be provisioned", func(s session) error {
+	err = db.writeToLatest(ctx, "claim what is to be provisioned", func(s session) error {
 		orders = nil
 		var claimed []keyRow
 		err := s.list(ctx, &claimed, `WITH mine AS MATERIALIZED (
-				SELECT relationship_key FROM provisioning WHERE ready_at <= :wall OR ready_at > :far
+				SELECT relationship_key FROM provisioning WHERE (ready_at <= :wall OR ready_at > :far) AND`+goesOn+`
 				ORDER BY ready_at, relationship_key LIMIT :most {{lock skip}})
 			UPDATE provisioning SET claim = claim + 1, attempts = attempts + 1, ready_at = :lease FROM mine
 			WHERE provisioning.relationship_key = mine.relationship_key RETURNING provisioning.relationship_key AS key`,

@@ -136,20 +136,50 @@ func TestBacklogNamesEveryRule(t *testing.T) {
 func TestTimersFollowThePolicy(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		load(t, db, ended(1, start), ended(2, start), active(3, start))
-		moved, err := db.Retime(ctx, policy)
+		moved, err := db.Retime(ctx, policy, start)
 		require.NoError(t, err)
 		require.Zero(t, moved)
 		other := lifecycle.DefaultPolicy()
 		other.Names.HoldFor = lifecycle.Days(10)
-		moved, err = db.Retime(ctx, other)
+		moved, err = db.Retime(ctx, other, start)
 		require.NoError(t, err)
 		require.EqualValues(t, 2, moved)
 		backlogs, err := db.Backlogs(ctx, start.Add(10*lifecycle.Day))
 		require.NoError(t, err)
 		require.Contains(t, backlogs, lifecycle.Backlog{Rule: lifecycle.ReleaseName, Due: 2, Oldest: start.Add(10 * lifecycle.Day)})
-		moved, err = db.Retime(ctx, other)
+		moved, err = db.Retime(ctx, other, start)
 		require.NoError(t, err)
 		require.Zero(t, moved)
+	})
+}
+
+// Whoever goes back to the policy before must not find timers of the one whose setting was cut short: they may be far too late.
+func TestTimersThatWereSetHalfwayAreSetAgain(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		load(t, db, ended(1, start), ended(2, start))
+		_, err := db.Retime(ctx, policy, start)
+		require.NoError(t, err)
+		other := lifecycle.DefaultPolicy()
+		other.Names.HoldFor = lifecycle.Days(10)
+		rename := func(from, to string) {
+			require.NoError(t, db.write(ctx, "rename a counter", func(s session) error {
+				_, err := s.exec(ctx, `UPDATE counters SET name = :to WHERE name = :from`, args{"from": from, "to": to})
+				return err
+			}))
+		}
+		rename(policyCounter, "elsewhere")
+		_, err = db.Retime(ctx, other, start)
+		require.Error(t, err, "it comes to grief at its end")
+		rename("elsewhere", policyCounter)
+		aside, err := db.TimedByAnother(ctx, policy)
+		require.NoError(t, err)
+		require.True(t, aside)
+		moved, err := db.Retime(ctx, policy, start)
+		require.NoError(t, err)
+		require.EqualValues(t, 2, moved)
+		aside, err = db.TimedByAnother(ctx, policy)
+		require.NoError(t, err)
+		require.False(t, aside)
 	})
 }
 
@@ -223,9 +253,12 @@ func TestIndexesAreUsed(t *testing.T) {
 		}
 		require.Contains(t, plan(t, db, selectChunkEnds, scan), map[*dialect]string{sqlite: "COVERING INDEX relationships_timers", postgres: "Index Only Scan using relationships_timers"}[db.dialect])
 
+		imports := plan(t, db, selectImports, args{"rows": page[keyRow]{{1}, {5}, {77}}})
+		require.NotContains(t, imports, "events_recorded", imports)
+
 		var updates []updateRow
 		for _, d := range decide(start, mustRead(t, db, id(1)), mustRead(t, db, id(2))) {
-			updates = append(updates, updateRow{rowOf(d.Key, &d.Decision), d.Version})
+			updates = append(updates, updateRow{rowOf(d.Key, &d.Decision), d.Version, true})
 		}
 		p := plan(t, db, updatePage, args{"rows": page[updateRow](updates)})
 		require.Contains(t, p, map[*dialect]string{sqlite: "SEARCH relationships USING INTEGER PRIMARY KEY", postgres: "Index Scan using relationships_pkey"}[db.dialect], p)

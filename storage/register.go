@@ -17,6 +17,7 @@ import (
 type register struct {
 	policy *lifecycle.Policy
 	now    time.Time
+	holds  []lifecycle.Hold // in force, as far as they may be about these relationships
 	byID   map[string]*entry
 	byName map[heldName]*entry
 	order  []*entry // those that are to be written, as they came
@@ -51,8 +52,12 @@ type wantedName struct {
 // openRegister looks up who has the ids, and who holds the names.
 func openRegister(ctx context.Context, s session, wanted []wantedName, p *lifecycle.Policy) (*register, error) {
 	r := &register{policy: p, byID: map[string]*entry{}, byName: map[heldName]*entry{}}
+	var err error
+	if r.holds, err = holdsOnAny(ctx, s, wanted); err != nil {
+		return nil, err
+	}
 	// Those with the ids, and those that hold the names; locked in the order of their keys.
-	err := each(ctx, s, selectRelationships+`WHERE t.key IN (
+	err = each(ctx, s, selectRelationships+`WHERE t.key IN (
 			SELECT known.key FROM {{rows id TEXT, partner_id TEXT, name_key TEXT}} JOIN relationships AS known ON known.id = r.id
 			UNION
 			SELECT holder.key FROM {{rows id TEXT, partner_id TEXT, name_key TEXT}} JOIN relationships AS holder
@@ -102,6 +107,7 @@ func (r *register) receive(in *lifecycle.Incoming) lifecycle.Intake {
 
 // take enters a decision that Receive came to, if its name can be had.
 func (r *register) take(e *entry, digest string, d lifecycle.Decision, intake lifecycle.Intake) lifecycle.Intake {
+	d.Record.Stayed = lifecycle.Stayed(r.holds, &d.Record)
 	if holder := r.makeWay(e, &d); holder != nil {
 		return lifecycle.Intake{Taken: lifecycle.TakenNot,
 			Fault: &lifecycle.Fault{Field: "displayName", Value: d.Record.DisplayName, Reason: heldBy(holder)}}
@@ -298,7 +304,7 @@ func insertEntries(ctx context.Context, s session, entries []*entry) error {
 // insertRelationships writes new rows and says how many. onConflict is what to do where a name or an id is taken; without it that
 // is an error.
 func insertRelationships(ctx context.Context, s session, rows []relationshipRow, onConflict string) (int64, error) {
-	return s.exec(ctx, `INSERT INTO relationships (`+ofRelationship("", "")+`) SELECT `+ofRelationship("r", "")+`
+	return s.exec(ctx, `INSERT INTO relationships (`+ofRelationship("", "")+`, stayed) SELECT `+ofRelationship("r", "")+`, `+stayedOf("r")+`
 		FROM {{rows `+relationshipColumns+`}} WHERE TRUE ORDER BY r.key `+onConflict, args{"rows": page[relationshipRow](rows)})
 }
 

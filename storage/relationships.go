@@ -37,6 +37,10 @@ type relationshipRow struct {
 	NextAt         triedTime          `json:"next_at"`
 	ApprovedAt     triedTime          `json:"approved_at"`
 	Assigned       int                `json:"assigned"`
+
+	// Neither is ever written from here: see stayedOf and the gate.
+	Stayed bool   `json:"stayed,omitempty"` // a hold of the relationship or of one of its tenants is in force
+	Paused string `json:"paused,omitempty"` // of the deployment as a whole: see pausedRules
 }
 
 // relationshipColumns are those of a relationshipRow, as a page of rows declares them.
@@ -62,7 +66,7 @@ func ofRelationship(table, field string) string {
 	return strings.Join(names, ", ")
 }
 
-var selectRelationships = "SELECT " + ofRelationship("t", "") + " FROM relationships AS t "
+var selectRelationships = "SELECT " + ofRelationship("t", "") + ", t.stayed, " + paused + " AS paused FROM relationships AS t "
 
 // selectRecords leaves out what is no part of a record. A page of a list is read so often that this counts.
 var selectRecords = strings.NewReplacer("t.name_key, ", "", "t.digest, ", "", "t.next_rule, ", "", "t.next_at, ", "").Replace(selectRelationships)
@@ -84,6 +88,7 @@ func (row *relationshipRow) record() (lifecycle.Stored, error) {
 	r := lifecycle.Record{
 		ID: row.ID, Partner: row.PartnerID, DisplayName: row.DisplayName, AutoExtend: row.AutoExtend, Status: row.Status,
 		Customer: lifecycle.Tenant{TenantID: row.CustomerID, DisplayName: row.CustomerName}, Version: row.Version,
+		Stayed: row.stays(),
 	}
 	var faults []error
 	check := func(column string, err error) {
@@ -107,6 +112,14 @@ func (row *relationshipRow) record() (lifecycle.Stored, error) {
 		r.Roles = nil
 	}
 	return lifecycle.Stored{Key: row.Key, Record: r}, errors.Join(faults...)
+}
+
+// stays lists the timers that must not take effect at present.
+func (row *relationshipRow) stays() []lifecycle.RuleName {
+	if row.Stayed {
+		return lifecycle.RuleNames()
+	}
+	return pausedRules(row.Paused)
 }
 
 // next is the timer that is stored with the record.
@@ -214,7 +227,7 @@ func (w *where) order(by string, limit int) (string, args) {
 
 // selectDue is a range of the index of timers.
 var selectDue = selectRelationships + `WHERE (t.next_at, t.key) > (:after_at, :after_key) AND (t.next_at, t.key) <= (:upto_at, :upto_key)
-	AND t.next_at <= :as_of AND t.next_rule IN {{list rules}} ORDER BY t.next_at, t.key LIMIT :most`
+	AND t.next_at <= :as_of AND t.stayed = FALSE AND t.next_rule IN {{list rules}} ORDER BY t.next_at, t.key LIMIT :most`
 
 // mostInChunk bounds what is read of a chunk. Between its being cut and its being read an import may bring any number of
 // records into its range; what is left over stays due, and the next sweep finds it.

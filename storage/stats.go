@@ -8,6 +8,13 @@ import (
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
+// selectBacklogs goes along the index of timers, and along that of timers on hold.
+const selectBacklogs = `SELECT next_rule AS rule, count(*) AS due, min(next_at) AS oldest, FALSE AS stayed FROM relationships
+		WHERE next_at <= :now AND stayed = FALSE GROUP BY next_rule
+	UNION ALL SELECT next_rule, count(*), min(next_at), TRUE FROM relationships
+		WHERE next_at <= :now AND stayed = TRUE GROUP BY next_rule
+	ORDER BY 1, 4`
+
 // Backlogs says how far the sweeps are behind at now: one for each rule, in the order of [lifecycle.Rules], with nothing due
 // where there is nothing.
 func (db *DB) Backlogs(ctx context.Context, now time.Time) (backlogs []lifecycle.Backlog, err error) {
@@ -15,19 +22,23 @@ func (db *DB) Backlogs(ctx context.Context, now time.Time) (backlogs []lifecycle
 		Rule   lifecycle.RuleName `json:"rule"`
 		Due    int64              `json:"due"`
 		Oldest dbTime             `json:"oldest"`
+		Stayed bool               `json:"stayed"`
 	}
 	for _, rule := range lifecycle.RuleNames() {
 		backlogs = append(backlogs, lifecycle.Backlog{Rule: rule})
 	}
 	err = db.read(ctx, "measure the backlog", func(s session) error {
-		return each(ctx, s, `SELECT next_rule AS rule, count(*) AS due, min(next_at) AS oldest FROM relationships
-			WHERE next_at <= :now GROUP BY next_rule ORDER BY next_rule`, args{"now": at(now)}, func(row *backlogRow) error {
+		return each(ctx, s, selectBacklogs, args{"now": at(now)}, func(row *backlogRow) error {
 			i := slices.IndexFunc(backlogs, func(b lifecycle.Backlog) bool { return b.Rule == row.Rule })
 			if i < 0 { // a rule that this program does not know (any more)
 				i = len(backlogs)
-				backlogs = append(backlogs, lifecycle.Backlog{})
+				backlogs = append(backlogs, lifecycle.Backlog{Rule: row.Rule})
 			}
-			backlogs[i] = lifecycle.Backlog{Rule: row.Rule, Due: row.Due, Oldest: row.Oldest.Time}
+			if row.Stayed {
+				backlogs[i].Held = row.Due
+			} else {
+				backlogs[i].Due, backlogs[i].Oldest = row.Due, row.Oldest.Time
+			}
 			return nil
 		})
 	})

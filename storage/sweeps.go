@@ -23,6 +23,11 @@ type sweepRow struct {
 	NextChunk  int                  `json:"next_chunk"`
 	OpenedAt   dbTime               `json:"opened_at"`
 	FinishedAt dbTime               `json:"finished_at"`
+	Examined   bool                 `json:"examined"`
+	Plan       string               `json:"plan"`
+	RuledBy    string               `json:"ruled_by"`
+	Ruling     string               `json:"ruling"`
+	RuledAt    dbTime               `json:"ruled_at"`
 
 	tallyRow
 	Chunks int `json:"chunks"`
@@ -51,12 +56,23 @@ func (row *sweepRow) sweep() (lifecycle.Sweep, error) {
 	if len(sweep.Rules) == 0 {
 		sweep.Rules = nil
 	}
+	if row.Plan != "" {
+		if err := json.Unmarshal([]byte(row.Plan), &sweep.Plan); err != nil {
+			return sweep, fmt.Errorf("sweep %d: column plan cannot be read: %w", row.ID, err)
+		}
+	}
+	if !row.RuledAt.IsZero() {
+		sweep.Ruling = &lifecycle.Ruling{By: row.RuledBy, Note: row.Ruling, At: row.RuledAt.Time}
+	}
 	return sweep, nil
 }
 
+// sweepColumns are those of table sweeps that are read.
+const sweepColumns = `s.id, s.rules, s.dry_run, s.opened_by, s.as_of, s.state, s.cut, s.cut_at, s.cut_key, s.next_chunk,
+	s.opened_at, s.finished_at, s.examined, s.plan, s.ruled_by, s.ruling, s.ruled_at`
+
 // selectSweeps adds the totals up from the chunks: there is no counter that every worker would have to wait for.
-const selectSweeps = `SELECT s.id, s.rules, s.dry_run, s.opened_by, s.as_of, s.state, s.cut, s.cut_at, s.cut_key, s.next_chunk,
-		s.opened_at, s.finished_at,
+const selectSweeps = `SELECT ` + sweepColumns + `,
 		CAST(COALESCE(sum(c.found), 0) AS BIGINT) AS found, CAST(COALESCE(sum(c.changed), 0) AS BIGINT) AS changed,
 		CAST(COALESCE(sum(c.skipped), 0) AS BIGINT) AS skipped, CAST(COALESCE(sum(c.failed), 0) AS BIGINT) AS failed,
 		CAST(COALESCE(sum(c.notices), 0) AS BIGINT) AS notices, CAST(COALESCE(max(c.lateness), 0) AS BIGINT) AS lateness,
@@ -83,8 +99,7 @@ func getSweep(ctx context.Context, s session, id int64) (lifecycle.Sweep, error)
 // lockSweep reads a sweep without its totals and keeps it from moving on until the transaction ends. Whoever looks at a
 // sweep's chunks to decide about the sweep does this first.
 func lockSweep(ctx context.Context, s session, id int64) (row sweepRow, err error) {
-	err = s.get(ctx, &row, `SELECT id, rules, dry_run, opened_by, as_of, state, cut, cut_at, cut_key, next_chunk, opened_at, finished_at
-		FROM sweeps WHERE id = :id {{lock}}`, args{"id": id})
+	err = s.get(ctx, &row, `SELECT `+sweepColumns+` FROM sweeps AS s WHERE s.id = :id {{lock}}`, args{"id": id})
 	return row, err
 }
 
@@ -111,10 +126,10 @@ func (db *DB) Sweeps(ctx context.Context, before int64, limit int) ([]lifecycle.
 	return db.sweepsBefore(ctx, before, limit, where{args: args{}})
 }
 
-// BusySweeps is [DB.Sweeps] without those that found nothing.
+// BusySweeps is [DB.Sweeps] without those that found nothing, and were never held.
 func (db *DB) BusySweeps(ctx context.Context, before int64, limit int) ([]lifecycle.Sweep, error) {
 	return db.sweepsBefore(ctx, before, limit, where{args: args{}, conditions: []string{
-		"EXISTS (SELECT 1 FROM chunks WHERE chunks.sweep_id = sweeps.id AND chunks.found > 0)"}})
+		"(plan <> '' OR EXISTS (SELECT 1 FROM chunks WHERE chunks.sweep_id = sweeps.id AND chunks.found > 0))"}})
 }
 
 func (db *DB) sweepsBefore(ctx context.Context, before int64, limit int, w where) (sweeps []lifecycle.Sweep, err error) {
@@ -146,15 +161,15 @@ func (db *DB) FinishSweep(ctx context.Context, id int64, now time.Time) (over bo
 	return over, err
 }
 
-// CancelSweep stops a running sweep: its open chunks are dropped, those at work finish. [lifecycle.ErrNotRunning] if it is
-// over already, [lifecycle.ErrNotFound] if there is none.
+// CancelSweep stops a running sweep: its open chunks are dropped, those at work finish; or it drops one that is held.
+// [lifecycle.ErrNotRunning] if it is over already, [lifecycle.ErrNotFound] if there is none.
 func (db *DB) CancelSweep(ctx context.Context, id int64, now time.Time) error {
 	return db.write(ctx, fmt.Sprintf("cancel sweep %d", id), func(s session) error {
 		sweep, err := lockSweep(ctx, s, id)
 		if err != nil {
 			return err
 		}
-		if sweep.State != lifecycle.SweepRunning {
+		if sweep.State != lifecycle.SweepRunning && sweep.State != lifecycle.SweepHeld {
 			return fmt.Errorf("%w: it is %s", lifecycle.ErrNotRunning, sweep.State)
 		}
 		if _, err := s.exec(ctx, `UPDATE sweeps SET state = 'cancelled', finished_at = :now WHERE id = :id`, args{"id": id, "now": at(now)}); err != nil {
@@ -182,7 +197,7 @@ func (db *DB) LastTicks(ctx context.Context) (last map[lifecycle.RuleName]time.T
 }
 
 // Prune deletes sweeps that found nothing, ticks and idempotency keys, all of them older than before; the last tick of each
-// rule stays, and so does a sweep that an idempotency key still answers with.
+// rule stays, and so does a sweep that an idempotency key still answers with, or about which an operator has, or will have, a word.
 func (db *DB) Prune(ctx context.Context, before time.Time) (sweeps int64, err error) {
 	err = db.write(ctx, "delete old sweeps that found nothing", func(s session) error {
 		a := args{"before": at(before)}
@@ -193,7 +208,7 @@ func (db *DB) Prune(ctx context.Context, before time.Time) (sweeps int64, err er
 			AND nominal_at < (SELECT max(last.nominal_at) FROM ticks AS last WHERE last.rule = ticks.rule)`, a); err != nil {
 			return err
 		}
-		sweeps, err = s.exec(ctx, `DELETE FROM sweeps WHERE opened_at < :before AND state <> 'running'
+		sweeps, err = s.exec(ctx, `DELETE FROM sweeps WHERE opened_at < :before AND state NOT IN ('running', 'held') AND ruled_at IS NULL
 			AND NOT EXISTS (SELECT 1 FROM chunks WHERE chunks.sweep_id = sweeps.id AND chunks.found > 0)
 			AND NOT EXISTS (SELECT 1 FROM sweep_failures WHERE sweep_failures.sweep_id = sweeps.id)
 			AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE idempotency_keys.sweep_id = sweeps.id)`, a)

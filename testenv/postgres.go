@@ -73,14 +73,15 @@ func parsePostgresURL(named string) (*url.URL, error) {
 // ownPostgres starts this test binary's server on first use. One that failed to start is not tried again: every test
 // that needs it says why. What it returns stays reachable here, and has to: the pipe to the server's owner, collected as
 // garbage, would be closed.
-var ownPostgres = sync.OnceValues(startPostgres)
+var ownPostgres = sync.OnceValues(func() (*postgres, error) { return startPostgres("") })
 
 type postgres struct {
 	url     *url.URL
 	process *process
 }
 
-func startPostgres() (*postgres, error) {
+// startPostgres starts a server of our own. More lines of configuration win over ours; arguments are for initdb.
+func startPostgres(lines string, arguments ...string) (*postgres, error) {
 	bin, err := findPostgres(os.Getenv("PATH"), "/usr/lib/postgresql/*/bin")
 	if err != nil {
 		return nil, err
@@ -100,11 +101,11 @@ func startPostgres() (*postgres, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err := initdb(bin, dir, data, as); err != nil {
+	if err := initdb(bin, dir, data, as, arguments...); err != nil {
 		return nil, errors.Join(err, process.end())
 	}
 	port, err := process.startOnFreePort(func(port int) error {
-		return os.WriteFile(filepath.Join(data, "postgresql.auto.conf"), []byte(postgresConf(port)), 0o600)
+		return os.WriteFile(filepath.Join(data, "postgresql.auto.conf"), []byte(postgresConf(port)+lines), 0o600)
 	})
 	if err != nil {
 		return nil, errors.Join(err, process.end())
@@ -115,11 +116,11 @@ func startPostgres() (*postgres, error) {
 	}}, nil
 }
 
-func initdb(bin, dir, data string, as account) error {
+func initdb(bin, dir, data string, as account, arguments ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	command := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", //nolint:gosec // the path was found by us
-		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
+	command := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), append([]string{"-D", data, "-U", "postgres", //nolint:gosec // the path was found by us
+		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"}, arguments...)...)
 	command.Dir = dir
 	command.Env = serverEnv()
 	command.SysProcAttr = as.attributes()

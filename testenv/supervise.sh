@@ -1,7 +1,7 @@
 # Owns one server on behalf of a test binary, and outlives that binary just long enough to clean up after it.
 #
-# Standard input carries one order a line: "start", or the name of a signal for the server. An empty line on standard
-# output says that it was done. The end of standard input comes with the end of the test binary, however that dies; then the
+# Standard input carries one order a line: "start", the name of a signal for the server, or "files N" to let it make no
+# file longer than N bytes ("unlimited": as long as it likes). An empty line on standard output says that it was done. The end of standard input comes with the end of the test binary, however that dies; then the
 # server is stopped and the current directory, which is its own, removed.
 # $1 is the signal that stops the server at once, the rest is the server's command line.
 #
@@ -25,6 +25,8 @@ while read -r order; do
 		} &
 		until [ -s pid ]; do sleep 0.01; done
 		;;
+	# Ourselves we run as the server does, and so may do to it what whoever owns us may not.
+	files\ *) running && prlimit --pid "$(cat pid)" --fsize="${order#files }:" ;;
 	*) running && kill -s "$order" "$(cat pid)" ;;
 	esac
 	echo

@@ -1,0 +1,110 @@
+package storage
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// lookAhead reads all that the query wants.
+func lookAhead(t *testing.T, db *DB, q OutlookQuery) (records []lifecycle.Stored, failures []lifecycle.Failure) {
+	t.Helper()
+	o, err := db.Outlook(ctx, q)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, o.Close()) }()
+	for {
+		decode, more, err := o.Next(ctx)
+		require.NoError(t, err)
+		if !more {
+			return records, failures
+		}
+		read, failed := decode()
+		records, failures = append(records, read...), append(failures, failed...)
+	}
+}
+
+func TestLookingAheadReadsRecordsAsTheyAre(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		other := named(active(2, start.Add(time.Hour)), "Its own")
+		other.Partner, other.AutoExtend, other.Roles = customer, true, []string{lifecycle.GlobalAdministrator, role}
+		pending := active(3, start)
+		pending.Status, pending.Locked, pending.Activated, pending.End, pending.WarnAfter = lifecycle.ApprovalPending, start, time.Time{}, time.Time{}, time.Time{}
+		stored := load(t, db, active(1, start), other, pending)
+
+		read, failures := lookAhead(t, db, OutlookQuery{})
+		require.Empty(t, failures)
+		require.Equal(t, stored, read)
+
+		lean, _ := lookAhead(t, db, OutlookQuery{Timers: true})
+		for i := range lean {
+			require.Equal(t, lifecycle.NextTimer(&stored[i].Record, policy), lifecycle.NextTimer(&lean[i].Record, policy))
+			require.Equal(t, stored[i].Key, lean[i].Key)
+			require.Empty(t, lean[i].DisplayName)
+		}
+		ids := func(q OutlookQuery) (ids []string) {
+			records, _ := lookAhead(t, db, q)
+			for i := range records {
+				ids = append(ids, records[i].ID)
+			}
+			return ids
+		}
+		require.Equal(t, []string{id(2)}, ids(OutlookQuery{Partner: customer}))
+		require.Equal(t, []string{id(1)}, ids(OutlookQuery{DueBy: start}))
+		require.Equal(t, []string{id(1), id(2)}, ids(OutlookQuery{DueBy: start.Add(time.Hour)}))
+
+		found, err := db.RelationshipsNamed(ctx, []string{id(3), "none", id(1)})
+		require.NoError(t, err)
+		require.Equal(t, []lifecycle.Stored{stored[0], stored[2]}, found)
+		made, err := db.CreatedAt(ctx)
+		require.NoError(t, err)
+		require.Equal(t, start, made)
+	})
+}
+
+func TestLookingAheadSeesWhatIsOnHold(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		load(t, db, active(1, start), active(2, start))
+		for _, h := range []lifecycle.Hold{{Kind: lifecycle.HoldRelationship, Subject: id(1), Note: "x"}, {Kind: lifecycle.HoldRule, Subject: string(lifecycle.WarnExpiry), Note: "x"}} {
+			_, err := db.PlaceHold(ctx, h, lifecycle.Caller{Name: "me"}, start)
+			require.NoError(t, err)
+		}
+		for _, timers := range []bool{false, true} {
+			read, _ := lookAhead(t, db, OutlookQuery{Timers: timers, DueBy: start})
+			require.Len(t, read, 2)
+			require.Equal(t, lifecycle.RuleNames(), read[0].Stayed)
+			require.Equal(t, []lifecycle.RuleName{lifecycle.WarnExpiry}, read[1].Stayed)
+		}
+	})
+}
+
+func TestASpoiltRecordIsAFailureOfItsOwn(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		load(t, db, active(1, start), active(2, start))
+		_, err := db.pool.ExecContext(ctx, `UPDATE relationships SET duration = 'for ever' WHERE id = 'r-000001'`)
+		require.NoError(t, err)
+		read, failures := lookAhead(t, db, OutlookQuery{})
+		require.Len(t, read, 1)
+		require.Len(t, failures, 1)
+		require.Equal(t, id(1), failures[0].RelationshipID)
+		require.Contains(t, failures[0].Reason, "column duration cannot be read")
+	})
+}
+
+func TestPeopleAheadAreThoseOfTheDirectory(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		agents(t, db, "a@x.example", "b@x.example")
+		o, err := db.Outlook(ctx, OutlookQuery{})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, o.Close()) }()
+		audience := lifecycle.Audience{TenantID: partner, Role: lifecycle.AdminAgents}
+		people, err := o.People(ctx, []lifecycle.Audience{audience, {TenantID: customer, Role: lifecycle.AdminAgents}})
+		require.NoError(t, err)
+		require.Equal(t, map[lifecycle.Audience]int64{audience: 2}, people)
+		mails, err := o.Mails(ctx, audience)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a@x.example", "b@x.example"}, mails)
+	})
+}
