@@ -1,0 +1,296 @@
+package outlook
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// A Question is what somebody wants to know of the time ahead.
+type Question struct {
+	Policy *lifecycle.Policy
+	Now    time.Time
+	Until  time.Time            // inclusive
+	Only   []lifecycle.RuleName // these fire and no others; empty: all
+	Show   []lifecycle.RuleName // of what happens, only what these rules do; empty: all
+
+	// Late has what falls due by Until done in one go, as of Now: what `tenure apply` would do, rather than what happens day by day.
+	Late bool
+}
+
+// A Sum counts what happens.
+type Sum struct {
+	Relationships int64 // that it happens to
+	Times         int64 // that the rule does something: more than one for a relationship that is extended twice
+	Told          int64 // letters: one for each person, on each channel, and for each endpoint
+	Unsaid        int64 // audiences that are not told, since it is old news, or there is nobody, or the policy says so
+}
+
+func (s *Sum) add(other Sum) {
+	s.Relationships += other.Relationships
+	s.Times += other.Times
+	s.Told += other.Told
+	s.Unsaid += other.Unsaid
+}
+
+// A Day is what a rule does on one day.
+type Day struct {
+	Date time.Time // midnight, UTC
+	Rule lifecycle.RuleName
+}
+
+// A Plan is what happens from now until an instant, if nobody acts meanwhile and nothing is late.
+type Plan struct {
+	Now, Until time.Time
+
+	Looked int64 // relationships looked at
+	All    Sum
+	Rules  map[lifecycle.RuleName]*Sum
+	Days   map[Day]*Sum
+	Unsaid map[lifecycle.Reason]int64 // audiences that are not told
+
+	Overdue int64                        // times of All that fell due before now
+	Held    map[lifecycle.RuleName]int64 // relationships of which the timer would be due by then, and is on hold
+	Other   int64                        // relationships that wait for a rule that is not asked for
+	Waiting int64                        // relationships that wait for another system to give access or to take it away
+	Failed  int64                        // relationships on which nobody can decide
+	Faults  []lifecycle.Failure          // the first of them
+}
+
+// mostFaults is how many of them are kept.
+const mostFaults = 20
+
+func newPlan(q *Question) *Plan {
+	return &Plan{Now: q.Now, Until: q.Until, Rules: map[lifecycle.RuleName]*Sum{}, Days: map[Day]*Sum{}, Unsaid: map[lifecycle.Reason]int64{},
+		Held: map[lifecycle.RuleName]int64{}}
+}
+
+// An Item is what happens to one relationship.
+type Item struct {
+	lifecycle.Stored
+	Steps   []Step
+	Decided *lifecycle.Decision // what is called for in one go, where the question is Late; nil: nothing is
+	After   lifecycle.Record    // as all of it leaves the record
+	Stopped lifecycle.Timer     // that is due by the end, and does not take effect; the zero Timer: none
+	Held    bool                // since it is on hold; otherwise its rule is not asked for
+	Waiting bool                // another system has to act before the relationship goes on
+}
+
+// Look answers a question, and hands over what happens to each relationship in the order of their keys; each may be nil.
+func Look(ctx context.Context, records Records, q Question, each func(*Item) error) (*Plan, error) {
+	type seen struct {
+		plan  *Plan
+		items []*Item
+	}
+	sum, known := newPlan(&q), newPeople(records)
+	err := eachPage(ctx, records, func(ctx context.Context, page []lifecycle.Stored, failures []lifecycle.Failure) (seen, error) {
+		part := seen{plan: newPlan(&q)}
+		items, failed := q.items(page)
+		part.plan.fail(append(failures, failed...))
+		part.plan.Looked = int64(len(page) + len(failures))
+		if err := known.tell(ctx, items); err != nil {
+			return part, err
+		}
+		for _, item := range items {
+			part.plan.count(item)
+		}
+		if each != nil {
+			part.items = items
+		}
+		return part, nil
+	}, func(part seen) error {
+		sum.add(part.plan)
+		for _, item := range part.items {
+			if err := each(item); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return sum, err
+}
+
+// tell says of all steps to how many they are told.
+func (p *people) tell(ctx context.Context, items []*Item) error {
+	var steps []*Step
+	for _, item := range items {
+		for i := range item.Steps {
+			steps = append(steps, &item.Steps[i])
+		}
+	}
+	counts, err := p.of(ctx, steps)
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		step.tell(counts)
+	}
+	return nil
+}
+
+// items are those of a page about which there is something to say.
+func (q *Question) items(page []lifecycle.Stored) (items []*Item, failures []lifecycle.Failure) {
+	for i := range page {
+		var item *Item
+		failure := decided(&page[i], func() { item = q.item(&page[i]) })
+		switch {
+		case failure != nil:
+			failures = append(failures, *failure)
+		case len(item.Steps) > 0 || item.Stopped.Rule != "" || item.Waiting:
+			items = append(items, item)
+		}
+	}
+	return items, failures
+}
+
+// item is what happens to one relationship.
+func (q *Question) item(stored *lifecycle.Stored) *Item {
+	item := &Item{Stored: *stored}
+	r := stored.Record
+	for d := range q.ahead(r) {
+		n := len(item.Steps)
+		item.Steps = appendSteps(item.Steps, &r, &d)
+		if len(q.Show) > 0 {
+			item.Steps = append(item.Steps[:n], slices.DeleteFunc(item.Steps[n:], func(s Step) bool { return !slices.Contains(q.Show, s.Rule) })...)
+		}
+		if q.Late {
+			decided := d
+			item.Decided = &decided
+		}
+		r = d.Record
+	}
+	item.After = r
+	item.Waiting = q.Policy.Provisioning.External && r.Status.Provision() != ""
+	if len(r.Stayed) > 0 || len(q.Only) > 0 {
+		item.stopped(q, r)
+	}
+	return item
+}
+
+// ahead is what the timers call for: as it comes, or all at once.
+func (q *Question) ahead(r lifecycle.Record) func(yield func(lifecycle.Decision) bool) {
+	if !q.Late {
+		return lifecycle.Ahead(r, q.Policy, q.Now, q.Until, q.Only...)
+	}
+	return func(yield func(lifecycle.Decision) bool) {
+		if d := lifecycle.EvaluateBy(r, q.Policy, q.Until, q.Now, q.Only...); !d.Empty() {
+			yield(d)
+		}
+	}
+}
+
+// stopped notes the timer that keeps the record r from going on.
+func (item *Item) stopped(q *Question, r lifecycle.Record) {
+	next := lifecycle.Evaluate(r, q.Policy, q.Until, q.Only...).Next
+	if next.At.IsZero() || next.At.After(q.Until) {
+		return
+	}
+	held := slices.Contains(r.Stayed, next.Rule)
+	if held && len(q.Show) > 0 && !slices.Contains(q.Show, next.Rule) {
+		return
+	}
+	item.Stopped, item.Held = next, held
+}
+
+// count counts one relationship in.
+func (p *Plan) count(item *Item) {
+	switch {
+	case item.Stopped.Rule != "" && item.Held:
+		p.Held[item.Stopped.Rule]++
+	case item.Stopped.Rule != "":
+		p.Other++
+	}
+	if item.Waiting {
+		p.Waiting++
+	}
+	seen := map[Day]bool{}
+	for i := range item.Steps {
+		step := &item.Steps[i]
+		sum := step.sum(p.Unsaid)
+		if sum.Times > 0 && step.Effective.Before(p.Now) {
+			p.Overdue++
+		}
+		onDay := Day{step.At.UTC().Truncate(lifecycle.Day), step.Rule}
+		ever := Day{Rule: step.Rule}
+		for _, place := range []struct {
+			sum *Sum
+			day Day
+		}{{&p.All, Day{}}, {of(p.Rules, step.Rule), ever}, {of(p.Days, onDay), onDay}} {
+			sum.Relationships = 0
+			if !seen[place.day] {
+				seen[place.day], sum.Relationships = true, 1
+			}
+			place.sum.add(sum)
+		}
+	}
+}
+
+// sum counts a step, and by reason who is not told of it.
+func (s *Step) sum(unsaid map[lifecycle.Reason]int64) (sum Sum) {
+	if s.Ends {
+		sum.Times = 1
+	}
+	for i := range s.Notices {
+		n := &s.Notices[i]
+		told, not := n.counts()
+		sum.Told, sum.Unsaid = sum.Told+told, sum.Unsaid+not
+		for j := range n.Tells {
+			if reason := n.Tells[j].Unsaid; reason != "" {
+				unsaid[reason]++
+			}
+		}
+	}
+	return sum
+}
+
+func of[K comparable, V any](all map[K]*V, key K) *V {
+	if all[key] == nil {
+		all[key] = new(V)
+	}
+	return all[key]
+}
+
+func (p *Plan) fail(failures []lifecycle.Failure) {
+	p.Failed += int64(len(failures))
+	for _, failure := range failures {
+		if len(p.Faults) < mostFaults {
+			p.Faults = append(p.Faults, failure)
+		}
+	}
+}
+
+// add counts what another part of the records has given in.
+func (p *Plan) add(other *Plan) {
+	p.Looked += other.Looked
+	p.All.add(other.All)
+	for rule, sum := range other.Rules {
+		of(p.Rules, rule).add(*sum)
+	}
+	for day, sum := range other.Days {
+		of(p.Days, day).add(*sum)
+	}
+	for reason, n := range other.Unsaid {
+		p.Unsaid[reason] += n
+	}
+	for rule, n := range other.Held {
+		p.Held[rule] += n
+	}
+	p.Overdue += other.Overdue
+	p.Other += other.Other
+	p.Waiting += other.Waiting
+	faults := other.Faults
+	p.fail(faults)
+	p.Failed += other.Failed - int64(len(faults))
+}
+
+// InOrder lists the days on which something happens, each with its rules in the order of the table of rules.
+func (p *Plan) InOrder() []Day {
+	names := lifecycle.RuleNames()
+	return slices.SortedFunc(maps.Keys(p.Days), func(a, b Day) int {
+		return cmp.Or(a.Date.Compare(b.Date), cmp.Compare(slices.Index(names, a.Rule), slices.Index(names, b.Rule)))
+	})
+}
