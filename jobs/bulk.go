@@ -27,6 +27,9 @@ const (
 
 // A BulkStore keeps bulk jobs. Instants called wall, and leases, are of the machine's clock; all others of the deployment's.
 type BulkStore interface {
+	// CheckClock is [lifecycle.ErrClockAstray] where q does not believe a clock that shows now; then everything is on hold.
+	CheckClock(ctx context.Context, q lifecycle.QuarantinePolicy, now time.Time) error
+
 	// BulkJob reads a job; [lifecycle.ErrNotFound] where there is none.
 	BulkJob(ctx context.Context, id int64) (lifecycle.BulkJob, error)
 
@@ -168,6 +171,9 @@ func (b *Bulk) goOn(ctx context.Context, c carried) bool {
 // page does a page of a job; false where it is not ours any more.
 func (b *Bulk) page(ctx context.Context, c carried) (bool, error) {
 	now := b.Now()
+	if err := b.Store.CheckClock(ctx, b.Policy.Quarantine, now); err != nil {
+		return false, fmt.Errorf("bulk job %d: %w", c.job.ID, err)
+	}
 	decide := func(of lifecycle.Case) (lifecycle.Decision, error) { return of.Act(b.Policy, now, c.job.ActionFor()) }
 	after, ok, err := b.Store.RunBulkPage(ctx, *c.job, c.filter, bulkPage, now, b.Wall().Add(bulkLease), decide)
 	if err == nil && ok {

@@ -52,6 +52,12 @@ func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecyc
 	if now.Before(sweep.AsOf) {
 		now = sweep.AsOf
 	}
+	// Nor must one whose clock is far ahead do what falls due in a year. What is only looked at does no harm.
+	if !sweep.DryRun {
+		if err := s.Store.CheckClock(ctx, s.Policy.Quarantine, now); err != nil {
+			return fmt.Errorf("working on chunk %s: %w", chunk.ChunkRef, err)
+		}
+	}
 	records, failures, err := s.Store.DueRecords(ctx, chunk, lifecycle.ScanFor(sweep.Rules), sweep.AsOf)
 	if err != nil {
 		return fmt.Errorf("reading chunk %s: %w", chunk.ChunkRef, err)
@@ -87,7 +93,7 @@ func (s *Sweeper) decide(records []lifecycle.Stored, sweep lifecycle.Sweep, now 
 	decided := make([]lifecycle.Decided, 0, len(records))
 	var failures []lifecycle.Failure
 	for _, r := range records {
-		d, err := s.evaluate(r, now, sweep.Rules)
+		d, err := s.evaluate(r, sweep, now)
 		switch {
 		case err != nil:
 			s.Log.Error("could not decide on a record", "sweep", sweep.ID, "relationship", r.ID, "error", err)
@@ -101,14 +107,18 @@ func (s *Sweeper) decide(records []lifecycle.Stored, sweep lifecycle.Sweep, now 
 }
 
 // evaluate is lifecycle.Evaluate, with a record that breaks it turned into an error: one bad record must not stop the rest.
-func (s *Sweeper) evaluate(r lifecycle.Stored, now time.Time, rules []lifecycle.RuleName) (d lifecycle.Decided, err error) {
+func (s *Sweeper) evaluate(r lifecycle.Stored, sweep lifecycle.Sweep, now time.Time) (d lifecycle.Decided, err error) {
 	defer func() {
 		if x := recover(); x != nil {
 			s.Log.Error("evaluating a record panicked", "relationship", r.ID, "panic", x, "stack", string(debug.Stack()))
 			err = fmt.Errorf("evaluating the record: %v", x)
 		}
 	}()
-	return lifecycle.Decided{Key: r.Key, Version: r.Version, Decision: lifecycle.Evaluate(r.Record, s.Policy, now, rules...)}, nil
+	decision := lifecycle.Evaluate(r.Record, s.Policy, now, sweep.Rules...)
+	if sweep.Plan != nil { // an operator has approved just that
+		decision = lifecycle.EvaluateBy(r.Record, s.Policy, sweep.AsOf, now, sweep.Rules...)
+	}
+	return lifecycle.Decided{Key: r.Key, Version: r.Version, Decision: decision}, nil
 }
 
 func due(t lifecycle.Timer, now time.Time) bool { return !t.At.IsZero() && !t.At.After(now) }
@@ -179,7 +189,7 @@ func (s *Sweeper) write(ctx context.Context, chunk lifecycle.Chunk, decided []li
 }
 
 func (s *Sweeper) applyHalves(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided, insist bool, now time.Time) (lifecycle.Tally, []lifecycle.Failure, error) {
-	applied, err := s.Store.Apply(ctx, decided)
+	applied, err := s.Store.ApplyPart(ctx, ref, decided)
 	switch {
 	case err == nil:
 		return applied, nil, nil

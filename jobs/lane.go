@@ -96,6 +96,10 @@ func (d *drive) run() (claimed int) {
 // claimAll claims letters and writes their messages, one batch ahead of what is being sent.
 func (d *drive) claimAll(written chan<- []lifecycle.Letter) (claimed int) {
 	for d.ctx.Err() == nil {
+		if err := d.believe(d.ctx); err != nil {
+			d.halt(err)
+			return claimed
+		}
 		claim := d.claim(d.channel, d.pace.batch())
 		letters, err := d.Store.ClaimLetters(d.ctx, claim)
 		if err != nil {

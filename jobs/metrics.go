@@ -25,14 +25,14 @@ type Metrics struct {
 	orders   *prometheus.CounterVec
 }
 
-// NewMetrics registers the counters.
-func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
+// NewMetrics registers the counters. The objective is a boundary of the histogram of lateness.
+func NewMetrics(registry prometheus.Registerer, objective lifecycle.LatenessPolicy) (*Metrics, error) {
 	m := &Metrics{
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenure_changes_total",
 			Help: "Changes decided by timers, by rule."}, []string{"rule"}),
 		lateness: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tenure_lateness_seconds",
 			Help:    "Time between the instant at which a change took effect and the instant at which it was recorded, by rule.",
-			Buckets: []float64{1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400}}, []string{"rule"}),
+			Buckets: latenessBuckets(objective)}, []string{"rule"}),
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenure_swept_records_total",
 			Help: "Due records that were looked at, by outcome: changed, skipped, failed."}, []string{"outcome"}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "tenure_chunk_failures_total",
@@ -75,7 +75,9 @@ func (m *Metrics) observe(decided []lifecycle.Decided, written lifecycle.Tally) 
 	for i := range decided {
 		for _, c := range decided[i].Changes {
 			m.changes.WithLabelValues(string(c.Rule)).Inc()
-			m.lateness.WithLabelValues(string(c.Rule)).Observe(decided[i].Recorded.Sub(c.Effective).Seconds())
+		}
+		for _, f := range decided[i].Firings() {
+			m.lateness.WithLabelValues(string(f.Rule)).Observe(decided[i].Recorded.Sub(f.Due).Seconds())
 		}
 	}
 }

@@ -10,12 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenure-dev/tenure/jobs"
+	"github.com/tenure-dev/tenure/lifecycle"
 )
 
 func TestDeliveryIsCountedByChannelAndOutcome(t *testing.T) {
 	d := ended(t, 3)
 	registry := prometheus.NewRegistry()
-	metrics, err := jobs.NewMetrics(registry)
+	metrics, err := jobs.NewMetrics(registry, lifecycle.LatenessPolicy{})
 	require.NoError(t, err)
 	d.courier.Metrics = metrics
 	d.outbox.channels = map[string]int{"mail": 1}

@@ -630,7 +630,7 @@ func TestHookThatPanicsIsAskedAgain(t *testing.T) {
 func TestWaitingAndStuckShowInTheMetrics(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, d *deployment) {
 		registry := prometheus.NewRegistry()
-		metrics, err := jobs.NewMetrics(registry)
+		metrics, err := jobs.NewMetrics(registry, lifecycle.LatenessPolicy{})
 		require.NoError(t, err)
 		h := &hook{answer: failing}
 		p := d.provisioning(h)

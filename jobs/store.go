@@ -26,6 +26,19 @@ type SweepStore interface {
 	// Sweep reads a sweep with its totals.
 	Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error)
 
+	// ExamineSweep looks at what a sweep would do before anything of it is cut, and holds it where the policy says so: held is the
+	// sweep that waits for an operator now, or zero. wall is the machine's clock.
+	ExamineSweep(ctx context.Context, sweep int64, p *lifecycle.Policy, now, wall time.Time) (held lifecycle.Sweep, err error)
+
+	// ApproveSweep lets a held sweep run. [lifecycle.ErrNotHeld]; [lifecycle.ErrStandstill] where everything is on hold.
+	ApproveSweep(ctx context.Context, sweep int64, note string, by lifecycle.Caller, now time.Time) error
+
+	// RejectSweep drops a held sweep and pauses the rules that would do too much. The errors are the same.
+	RejectSweep(ctx context.Context, sweep int64, note string, by lifecycle.Caller, now, wall time.Time) error
+
+	// CheckClock is [lifecycle.ErrClockAstray] where q does not believe a clock that shows now; then everything is on hold.
+	CheckClock(ctx context.Context, q lifecycle.QuarantinePolicy, now time.Time) error
+
 	// CutChunks cuts the next chunks of at most size due records off a sweep, at most this many, and says whether there is
 	// nothing left to cut.
 	CutChunks(ctx context.Context, sweep int64, size, most int) (chunks []lifecycle.ChunkRef, cut bool, err error)
@@ -33,8 +46,8 @@ type SweepStore interface {
 	// FinishSweep marks a sweep done if it is cut and none of its chunks is open, and says whether it is over now.
 	FinishSweep(ctx context.Context, sweep int64, at time.Time) (over bool, err error)
 
-	// CancelSweep stops a running sweep: its open chunks are dropped, those at work finish. [lifecycle.ErrNotRunning] if it
-	// is over.
+	// CancelSweep stops a running sweep: its open chunks are dropped, those at work finish; or drops one that is held.
+	// [lifecycle.ErrNotRunning] if it is over.
 	CancelSweep(ctx context.Context, sweep int64, at time.Time) error
 
 	// RunningSweeps lists the sweeps that are not over, oldest first.
@@ -64,8 +77,8 @@ type ChunkStore interface {
 	// changed and skipped. A record whose version has moved is skipped. A chunk that is closed already changes nothing.
 	ApplyChunk(ctx context.Context, claimed lifecycle.ChunkRef, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, at time.Time) (lifecycle.Tally, error)
 
-	// Apply writes decisions outside of any chunk: the same, for a few records at a time.
-	Apply(ctx context.Context, decided []lifecycle.Decided) (lifecycle.Tally, error)
+	// ApplyPart does the same for a few records of a chunk, and leaves it open.
+	ApplyPart(ctx context.Context, claimed lifecycle.ChunkRef, decided []lifecycle.Decided) (lifecycle.Tally, error)
 
 	// Recipients counts who would be told, for each audience that there is somebody in.
 	Recipients(ctx context.Context, audiences []lifecycle.Audience) (map[lifecycle.Audience]int64, error)
@@ -81,6 +94,9 @@ type ChunkStore interface {
 
 // An OutboxStore hands out notices to be sent.
 type OutboxStore interface {
+	// CheckClock is [lifecycle.ErrClockAstray] where q does not believe a clock that shows now; then everything is on hold.
+	CheckClock(ctx context.Context, q lifecycle.QuarantinePolicy, now time.Time) error
+
 	// FoldLetters makes digests of the notices that wait for one by now, for at most so many recipients, and says how many it
 	// has made: a digest is a queued letter, and its notices are digested. What is outdated is settled instead.
 	FoldLetters(ctx context.Context, now time.Time, most int) (digests int, err error)

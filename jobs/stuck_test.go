@@ -50,11 +50,11 @@ func (s *troubled) ApplyChunk(ctx context.Context, ref lifecycle.ChunkRef, decid
 	return s.Store.ApplyChunk(ctx, ref, decided, tally, failures, at)
 }
 
-func (s *troubled) Apply(ctx context.Context, decided []lifecycle.Decided) (lifecycle.Tally, error) {
+func (s *troubled) ApplyPart(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided) (lifecycle.Tally, error) {
 	if s.refuses(decided) {
 		return lifecycle.Tally{}, errors.New("canceling statement")
 	}
-	return s.Store.Apply(ctx, decided)
+	return s.Store.ApplyPart(ctx, ref, decided)
 }
 
 func TestStuckRecordBlocksNeitherItsChunkNorItsRule(t *testing.T) {

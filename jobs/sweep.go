@@ -77,6 +77,7 @@ func (s *Sweeper) open(ctx context.Context, req lifecycle.SweepRequest) (lifecyc
 	if req.OpenedAt.IsZero() {
 		req.OpenedAt = s.Wall()
 	}
+	req.Quarantine = s.Policy.Quarantine
 	sweep, opened, err := s.Store.OpenSweep(ctx, req)
 	if err != nil {
 		return sweep, opened, fmt.Errorf("opening a sweep: %w", err)
@@ -84,7 +85,23 @@ func (s *Sweeper) open(ctx context.Context, req lifecycle.SweepRequest) (lifecyc
 	return sweep, opened, nil
 }
 
-// CancelSweep stops a running sweep. Chunks that are being worked on are finished; the others are dropped.
+// ApproveSweep lets a held sweep do what it was held for, and rings for its being cut.
+func (s *Sweeper) ApproveSweep(ctx context.Context, id int64, note string, by lifecycle.Caller) error {
+	if err := s.Store.ApproveSweep(ctx, id, note, by, s.Now()); err != nil {
+		return err
+	}
+	if err := s.Bell.RingCut(ctx, id); err != nil {
+		s.Log.WarnContext(ctx, "could not ring for an approved sweep; the watchdog will", "sweep", id, "error", err)
+	}
+	return nil
+}
+
+// RejectSweep drops a held sweep and pauses the rules that would do too much.
+func (s *Sweeper) RejectSweep(ctx context.Context, id int64, note string, by lifecycle.Caller) error {
+	return s.Store.RejectSweep(ctx, id, note, by, s.Now(), s.Wall())
+}
+
+// CancelSweep stops a running sweep, or drops one that is held. Chunks that are being worked on are finished; the others are dropped.
 func (s *Sweeper) CancelSweep(ctx context.Context, id int64) error {
 	return s.Store.CancelSweep(ctx, id, s.Wall())
 }
@@ -105,6 +122,9 @@ func (s *Sweeper) cut(ctx context.Context, sweep int64, each func([]lifecycle.Ch
 	if size == 0 {
 		size = DefaultChunkSize
 	}
+	if err := s.examine(ctx, sweep); err != nil {
+		return err
+	}
 	for {
 		chunks, done, err := s.Store.CutChunks(ctx, sweep, size, chunksPerCut)
 		if err != nil {
@@ -122,13 +142,31 @@ func (s *Sweeper) cut(ctx context.Context, sweep int64, each func([]lifecycle.Ch
 	}
 }
 
-// Run opens a sweep and works on it in this process until it is over, beside whatever workers there are: they are rung for
+// examine has a sweep held that looks wrong. That is said once, by whoever finds it.
+func (s *Sweeper) examine(ctx context.Context, id int64) error {
+	held, err := s.Store.ExamineSweep(ctx, id, s.Policy, s.Now(), s.Wall())
+	if err != nil {
+		return fmt.Errorf("examining sweep %d: %w", id, err)
+	}
+	if held.ID != 0 && held.Plan.Cause == lifecycle.BreakerTripped {
+		s.Log.WarnContext(ctx, "a sweep is held: more would change than a breaker lets through; look with `tenure sweeps show ID`, then "+
+			"`tenure sweeps approve ID --reason TEXT` or `tenure sweeps reject ID --reason TEXT`", "sweep", held.ID, "rules", held.Rules, "plan", held.Plan.Text(held.Rules))
+	}
+	return nil
+}
+
+// Run opens a sweep and works on it in this process until it is over or held, beside whatever workers there are: they are rung for
 // each chunk too. progress, where it is not nil, is called now and then with the sweep as it stands, and last with the end.
 func (s *Sweeper) Run(ctx context.Context, req lifecycle.SweepRequest, progress func(lifecycle.Sweep)) (lifecycle.Sweep, error) {
 	sweep, _, err := s.open(ctx, req)
-	if err != nil {
+	if err != nil || sweep.State == lifecycle.SweepHeld {
 		return sweep, err
 	}
+	return s.See(ctx, sweep, progress)
+}
+
+// See works on a sweep that is open, as Run does. Where it is held there is nothing to wait for: it comes back as it stands.
+func (s *Sweeper) See(ctx context.Context, sweep lifecycle.Sweep, progress func(lifecycle.Sweep)) (lifecycle.Sweep, error) {
 	report := func() {
 		if progress == nil {
 			return
@@ -137,7 +175,7 @@ func (s *Sweeper) Run(ctx context.Context, req lifecycle.SweepRequest, progress 
 			progress(now)
 		}
 	}
-	err = s.cut(ctx, sweep.ID, func(chunks []lifecycle.ChunkRef) error {
+	err := s.cut(ctx, sweep.ID, func(chunks []lifecycle.ChunkRef) error {
 		if err := s.Bell.RingChunks(ctx, chunks); err != nil {
 			s.Log.DebugContext(ctx, "no other worker can be rung; this process does it all", "error", err)
 		}

@@ -130,14 +130,14 @@ func TestChangedPolicySetsTheTimersAnew(t *testing.T) {
 	pending.Status, pending.Activated, pending.End = lifecycle.ApprovalPending, time.Time{}, time.Time{}
 	pending.Locked = start.Add(-70 * lifecycle.Day)
 	d.load(pending)
-	_, err := d.db.Retime(t.Context(), d.policy)
+	_, err := d.db.Retime(t.Context(), d.policy, d.now)
 	require.NoError(t, err)
 
 	d.policy.Requests.LapseAfter = lifecycle.Days(60)
-	moved, err := d.db.Retime(t.Context(), d.policy)
+	moved, err := d.db.Retime(t.Context(), d.policy, d.now)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, moved)
-	moved, err = d.db.Retime(t.Context(), d.policy)
+	moved, err = d.db.Retime(t.Context(), d.policy, d.now)
 	require.NoError(t, err)
 	require.Zero(t, moved, "the same policy sets nothing anew")
 
