@@ -115,6 +115,10 @@ func problemOf(err error) *problem {
 		return notFound("relationship")
 	case errors.Is(err, lifecycle.ErrStaleVersion):
 		return stale()
+	case errors.Is(err, lifecycle.ErrClockAstray):
+		p := refused(http.StatusServiceUnavailable, "This server's clock shows a time that cannot be right, or nothing has run for long. Whoever runs this deployment can set it right, or say that it is.")
+		p.cause = err
+		return p
 	case errors.Is(err, context.Canceled):
 		return refused(http.StatusServiceUnavailable, "The caller hung up.") // so nobody reads this
 	case errors.Is(err, context.DeadlineExceeded):
@@ -141,6 +145,8 @@ func refusedBy(r *lifecycle.Refusal) *problem {
 		p.status, p.code = http.StatusForbidden, codeForbidden
 	case lifecycle.WrongContent:
 		p.code = codeConflict
+	case lifecycle.OnHold:
+		p.code = string(lifecycle.OnHold)
 	}
 	return p
 }

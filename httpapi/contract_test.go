@@ -84,6 +84,15 @@ func own() []exchange {
 		{operation: "cancelSweep", want: 404, method: "POST", path: sweeps + "/1/cancel"},
 		{operation: "cancelSweep", want: 409, method: "POST", path: sweeps + "/1/cancel", before: finished},
 		{operation: "cancelSweep", want: 422, method: "POST", path: sweeps + "/x/cancel"},
+		{operation: "getSweep", want: 200, method: "GET", path: sweeps + "/1", before: heldSweep},
+		{operation: "approveSweep", want: 404, method: "POST", path: sweeps + "/1/approve", body: `{"reason":"x"}`},
+		{operation: "approveSweep", want: 409, method: "POST", path: sweeps + "/1/approve", body: `{"reason":"x"}`, before: finished},
+		{operation: "approveSweep", want: 409, method: "POST", path: sweeps + "/1/approve", body: `{"reason":"x"}`, before: stillSweep},
+		{operation: "rejectSweep", want: 404, method: "POST", path: sweeps + "/1/reject", body: `{"reason":"x"}`},
+		{operation: "rejectSweep", want: 409, method: "POST", path: sweeps + "/1/reject", body: `{"reason":"x"}`, before: finished},
+		{operation: "getQuarantine", want: 200, method: "GET", path: quarantinePath},
+		{operation: "getQuarantine", want: 200, method: "GET", path: quarantinePath, before: stillSweep},
+		{operation: "getReadiness", want: 200, method: "GET", path: "/readyz", before: stillSweep},
 		{operation: "listContacts", want: 200, method: "GET", path: "/v1/contacts?limit=1", before: directory},
 		{operation: "listContacts", want: 422, method: "GET", path: "/v1/contacts?tenantId=x"},
 		{operation: "removeContacts", want: 200, method: "DELETE", path: "/v1/contacts?tenantId=" + contoso, before: directory},
@@ -149,6 +158,7 @@ func own() []exchange {
 		{operation: "retryProvisioning", want: 404, method: "POST", path: provisioningPath + "/x/retry", before: provisioned},
 		{operation: "retryProvisioning", want: 409, method: "POST", path: provisioningPath + "/" + pendingID + "/retry", before: provisioned},
 		{operation: "listPartners", want: 200, method: "GET", path: partnersPath, before: records},
+		{operation: "getStatus", want: 200, method: "GET", path: "/v1/status"},
 		{operation: "getHealth", want: 200, method: "GET", path: "/healthz"},
 		{operation: "getReadiness", want: 200, method: "GET", path: "/readyz"},
 		{operation: "getReadiness", want: 503, method: "GET", path: "/readyz", before: func(w *world) {
@@ -179,10 +189,16 @@ func own() []exchange {
 		{operation: "requestBulkAutoExtend", want: 202, method: "POST", path: bulkPath + "/auto-extend", before: records, body: `{"filter":"status eq 'active'","autoExtendDuration":"P180D"}`},
 		{operation: "addSubscription", want: 201, method: "POST", path: subscriptionsPath, before: records, body: `{"url":"https://crm.example.com/x"}`},
 		{operation: "answerProvisioning", method: "POST", path: provisioningPath + "/" + activeID, before: provisioned, body: `{"version":3,"result":"done"}`},
+		{operation: "approveSweep", method: "POST", path: sweeps + "/1/approve", before: heldSweep, body: `{"reason":"x"}`},
+		{operation: "rejectSweep", method: "POST", path: sweeps + "/1/reject", before: heldSweep, body: `{"reason":"x"}`},
+		{operation: "releaseQuarantine", method: "POST", path: quarantinePath + "/release", before: stillSweep, body: `{"reason":"x"}`},
 		{operation: "setPartner", method: "PUT", path: partnersPath + "/" + partner, before: records, body: `{"standing":"suspended"}`},
 	} {
 		all = append(all, bodies(e)...)
 	}
+	all = append(all, holdExchanges()...)
+	all = append(all, explainExchanges()...)
+	all = append(all, outlookExchanges()...)
 	return all
 }
 
@@ -220,6 +236,20 @@ func subscribed(n int) func(*world) {
 			require.NoError(w, err)
 		}
 	}
+}
+
+func heldSweep(w *world) {
+	sweep, _ := w.fake.open([]lifecycle.RuleName{"end-term"}, false)
+	held := &w.fake.sweeps[sweep.ID-1]
+	held.State = lifecycle.SweepHeld
+	held.Plan = &lifecycle.SweepPlan{Cause: lifecycle.BreakerTripped, Tripped: held.Rules, Records: map[lifecycle.RuleName]int64{"end-term": 214},
+		Limits: map[lifecycle.RuleName]int64{"end-term": 50}, Population: 400, Notices: 20}
+}
+
+func stillSweep(w *world) {
+	heldSweep(w)
+	w.fake.still = &lifecycle.Hold{ID: 1, Kind: lifecycle.HoldEverything, Cause: lifecycle.ClockAhead, Note: "a year", PlacedAt: noon}
+	w.fake.mark = lifecycle.HighWater{Deployment: "d", Seen: noon, Events: 1042}
 }
 
 func directory(w *world) {

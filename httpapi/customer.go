@@ -36,6 +36,7 @@ type Relationship struct {
 	ActivatedDateTime    *string         `json:"activatedDateTime" format:"date-time"`
 	EndDateTime          *string         `json:"endDateTime" format:"date-time"`
 	LastModifiedDateTime *string         `json:"lastModifiedDateTime" format:"date-time"`
+	OnHold               bool            `json:"onHold" doc:"Its timers take no effect at present: whoever runs the deployment has them on hold"`
 	Allowed              []string        `json:"allowed" nullable:"false" doc:"What the customer may ask for now"`
 }
 
@@ -92,7 +93,7 @@ func showRelationship(r *lifecycle.Record, standing lifecycle.Standing, p *lifec
 		Duration: r.Duration.String(), AutoExtendDuration: p.AutoExtendDuration(r.AutoExtend).String(), Status: string(r.Status),
 		CreatedDateTime: instantOrNull(r.Created), LockedDateTime: instantOrNull(r.Locked), ActivatedDateTime: instantOrNull(r.Activated),
 		EndDateTime: instantOrNull(r.End), LastModifiedDateTime: instantOrNull(r.Modified),
-		AccessDetails: RelationshipFor{[]RelationshipRole{}}, Allowed: []string{}}
+		AccessDetails: RelationshipFor{[]RelationshipRole{}}, OnHold: r.HeldUp(p), Allowed: []string{}}
 	if r.Customer.TenantID != "" {
 		shown.Customer = &Tenant{r.Customer.TenantID, textOrNull(r.Customer.DisplayName)}
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/tenure-dev/tenure/lifecycle"
 )
 
 // A Check asks a dependency whether it is there.
@@ -24,13 +26,15 @@ type Check struct {
 
 // Alive is the answer of a process that can answer.
 type Alive struct {
-	Status string `json:"status" enum:"alive"`
+	Status     string `json:"status" enum:"alive"`
+	Quarantine string `json:"quarantine,omitempty" doc:"Why everything was on hold when somebody last asked /readyz; missing where it was not"`
 }
 
 // Ready is the answer when every dependency is there.
 type Ready struct {
 	Status       string       `json:"status" enum:"ready"`
 	Dependencies []Dependency `json:"dependencies" nullable:"false"`
+	Quarantine   string       `json:"quarantine,omitempty" doc:"Why everything is on hold; missing where it is not. The server is ready all the same"`
 }
 
 // A Dependency is what tenure needs of others, and whether it is there.
@@ -62,7 +66,11 @@ func (s *Server) addHealth() {
 		OperationID: "getHealth", Method: http.MethodGet, Path: "/healthz", SkipValidateParams: true, Tags: []string{healthTag},
 		Summary: "Say that the process is alive",
 	}, func(context.Context, *struct{}) (*aliveOutput, error) {
-		return &aliveOutput{Alive{"alive"}}, nil
+		alive := Alive{Status: "alive"}
+		if cause := s.stillLast.Load(); cause != nil {
+			alive.Quarantine = *cause
+		}
+		return &aliveOutput{alive}, nil
 	})
 	missing := s.answers(notReady)
 	missing["503"].Content[problemContent].Schema = schemaOf[NotReady](s)
@@ -84,7 +92,29 @@ func (s *Server) getReadiness(ctx context.Context, _ *struct{}) (*readyOutput, e
 	if len(missing) > 0 {
 		return nil, &NotReady{*notReady.problem("%s", strings.Join(missing, "; ")), dependencies}
 	}
-	return &readyOutput{Ready{"ready", dependencies}}, nil
+	return &readyOutput{Ready{"ready", dependencies, s.quarantineNow(ctx)}}, nil
+}
+
+// quarantineNow is why everything is on hold, in one word, since the routes that say it are open; empty where it is not, or nobody
+// can tell. What it found is remembered for those who must not wait for the database.
+func (s *Server) quarantineNow(ctx context.Context) string {
+	cause, err := s.still.get(func() (string, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.probe)
+		defer cancel()
+		hold, still, err := s.store.Standstill(ctx)
+		switch {
+		case err != nil || !still:
+			return "", err
+		case hold.Cause == "":
+			return string(lifecycle.ByOperator), nil
+		}
+		return string(hold.Cause), nil
+	})
+	if err != nil {
+		return ""
+	}
+	s.stillLast.Store(&cause)
+	return cause
 }
 
 // readiness asks the dependencies, once for everybody who wants to know at the same time: the route is open, and must not

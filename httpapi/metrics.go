@@ -80,12 +80,14 @@ var (
 	openChunks = prometheus.NewDesc("tenure_open_chunks", "Chunks of running sweeps that are not done.", nil, nil)
 	notices    = prometheus.NewDesc("tenure_notices", "Notices, by channel and status.", []string{"channel", "status"}, nil)
 	unreached  = prometheus.NewDesc("tenure_unreached_audiences", "Tenants and roles of which notices found nobody; counted up to 1,000.", nil, nil)
+	holdsNow   = prometheus.NewDesc("tenure_holds", "Holds in force, by kind: relationship, tenant, rule, everything.", []string{"kind"}, nil)
+	heldSweeps = prometheus.NewDesc("tenure_held_sweeps", "Sweeps that wait for an operator's word.", nil, nil)
 	storeUp    = prometheus.NewDesc("tenure_store_up", "1 if the database answered for the metrics above, 0 if some are missing.", nil, nil)
 )
 
 // Describe satisfies [prometheus.Collector].
 func (c *storeCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dueRecords, overdue, openChunks, notices, unreached, storeUp} {
+	for _, d := range []*prometheus.Desc{dueRecords, overdue, openChunks, notices, unreached, holdsNow, heldSweeps, storeUp} {
 		descs <- d
 	}
 }
@@ -95,7 +97,8 @@ func (c *storeCollector) Describe(descs chan<- *prometheus.Desc) {
 func (c *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.server.limits.scrape)
 	defer cancel()
-	err := errors.Join(c.collectBacklogs(ctx, metrics), c.collectNotices(ctx, metrics), c.collectUnreached(ctx, metrics), c.collectChunks(ctx, metrics))
+	err := errors.Join(c.collectBacklogs(ctx, metrics), c.collectNotices(ctx, metrics), c.collectUnreached(ctx, metrics), c.collectChunks(ctx, metrics),
+		c.collectHolds(ctx, metrics))
 	up := 1.0
 	if err != nil {
 		up = 0
@@ -172,6 +175,26 @@ func (c *storeCollector) collectChunks(ctx context.Context, metrics chan<- prome
 		return fmt.Errorf("counting the open chunks: %w", err)
 	}
 	metrics <- prometheus.MustNewConstMetric(openChunks, prometheus.GaugeValue, float64(open))
+	return nil
+}
+
+func (c *storeCollector) collectHolds(ctx context.Context, metrics chan<- prometheus.Metric) error {
+	holds, err := c.server.store.Holds(ctx, lifecycle.HoldQuery{Active: true})
+	if err != nil {
+		return fmt.Errorf("counting the holds: %w", err)
+	}
+	held, err := c.server.store.HeldSweeps(ctx)
+	if err != nil {
+		return fmt.Errorf("counting the held sweeps: %w", err)
+	}
+	counts := map[lifecycle.HoldKind]int{}
+	for i := range holds {
+		counts[holds[i].Kind]++
+	}
+	for _, kind := range lifecycle.HoldKinds {
+		metrics <- prometheus.MustNewConstMetric(holdsNow, prometheus.GaugeValue, float64(counts[kind]), string(kind))
+	}
+	metrics <- prometheus.MustNewConstMetric(heldSweeps, prometheus.GaugeValue, float64(len(held)))
 	return nil
 }
 

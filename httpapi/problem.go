@@ -63,11 +63,16 @@ var (
 	unknownChannel   = kind{"unknown-channel", 404, "There is no such channel"}
 	unknownRecord    = kind{"unknown-relationship", 404, "There is no such relationship"}
 	unknownBulk      = kind{"unknown-bulk-job", 404, "There is no such bulk job"}
+	unknownHold      = kind{"unknown-hold", 404, "There is no such hold"}
 	unknownTarget    = kind{"unknown-subscription", 404, "There is no such subscription"}
 	wrongMethod      = kind{"wrong-method", 405, "The method is not allowed here"}
 	bodyTimeout      = kind{"body-timeout", 408, "The body took too long"}
 	notRunning       = kind{"not-running", 409, "The sweep is over"}
 	actionRefused    = kind{"action-refused", 409, "The relationship does not allow this now"}
+	heldAlready      = kind{"held-already", 409, "It is on hold already"}
+	holdReleased     = kind{"hold-released", 409, "The hold is released already"}
+	notHeld          = kind{"not-held", 409, "The sweep does not wait for a word"}
+	standstill       = kind{"standstill", 409, "Everything is on hold"}
 	bulkOver         = kind{"bulk-job-over", 409, "The bulk job is over"}
 	notWaiting       = kind{"not-waiting", 409, "The relationship does not wait for provisioning"}
 	staleOrder       = kind{"stale-order", 409, "The order is not the one that waits"}
@@ -82,15 +87,16 @@ var (
 	headersTooLarge  = kind{"headers-too-large", 431, "The headers are too large"}
 	internal         = kind{"internal", 500, "Something broke"}
 	issuerAway       = kind{"issuer-away", 503, "The token cannot be checked"}
+	clockAstray      = kind{"clock-astray", 503, "The clock is not believed"}
 	timedOut         = kind{"timed-out", 503, "It took too long"}
 	notReady         = kind{"not-ready", 503, "A dependency is missing"}
 )
 
 // kinds lists them all.
 var kinds = []kind{badJSON, unreadableBody, tokenMissing, tokenUnknown, scopeMissing, roleMissing, badStanding, localOnly, crossSite, unknownPath,
-	unknownSweep, unknownNotice, unknownChannel, unknownRecord, unknownBulk, unknownTarget, wrongMethod, bodyTimeout, notRunning, actionRefused, bulkOver,
+	unknownSweep, unknownNotice, unknownChannel, unknownRecord, unknownBulk, unknownHold, unknownTarget, wrongMethod, bodyTimeout, notRunning, actionRefused, heldAlready, holdReleased, notHeld, standstill, bulkOver,
 	notWaiting, staleOrder, enoughTargets, bodyTooLarge, wrongContentType, badValue, unknownField, unknownRule,
-	keyReused, tooManyRequests, headersTooLarge, internal, issuerAway, timedOut, notReady}
+	keyReused, tooManyRequests, headersTooLarge, internal, issuerAway, clockAstray, timedOut, notReady}
 
 const (
 	problemType    = "https://github.com/tenure-dev/tenure/blob/main/docs/http.md#"
@@ -138,6 +144,8 @@ func problemOf(err error) problemDocument {
 		return known
 	case errors.Is(err, lifecycle.ErrNotFound):
 		return unknownSweep.problem("There is no sweep with this id, or not any more; GET /v1/sweeps lists those that there are.")
+	case errors.Is(err, lifecycle.ErrClockAstray):
+		p = clockAstray.problem("This server's clock shows a time that cannot be right, or nothing has run for long. Whoever runs this deployment can set it right, or say that it is; GET %s says what is wrong.", quarantinePath)
 	case errors.Is(err, context.Canceled):
 		return timedOut.problem("The caller hung up.") // so nobody reads this, and there is nothing to log
 	case errors.Is(err, context.DeadlineExceeded):

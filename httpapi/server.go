@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,8 +27,15 @@ type Sweeper interface {
 	// already. [lifecycle.ErrKeyReused] where the key was used for another request.
 	RequestSweep(ctx context.Context, rules []lifecycle.RuleName, dryRun bool, idempotencyKey string) (lifecycle.Sweep, lifecycle.Opened, error)
 
-	// CancelSweep stops a running sweep. [lifecycle.ErrNotFound], or [lifecycle.ErrNotRunning] if it is over.
+	// CancelSweep stops a running sweep, or drops one that is held. [lifecycle.ErrNotFound], or [lifecycle.ErrNotRunning] if it is over.
 	CancelSweep(ctx context.Context, id int64) error
+
+	// ApproveSweep lets a held sweep do what it would. [lifecycle.ErrNotFound], [lifecycle.ErrNotHeld], or [lifecycle.ErrStandstill]
+	// where everything is on hold.
+	ApproveSweep(ctx context.Context, id int64, note string, by lifecycle.Caller) error
+
+	// RejectSweep drops a held sweep, and pauses the rules that would do too much. The errors are the same.
+	RejectSweep(ctx context.Context, id int64, note string, by lifecycle.Caller) error
 }
 
 // A Store is what httpapi reads of a database, and the little that it writes. It may be called from many goroutines.
@@ -41,6 +49,10 @@ type Store interface {
 	SubscriptionStore
 	ProvisioningStore
 	PartnerStore
+	QuarantineStore
+	QuarantineReleaser
+	HoldStore
+	DossierStore
 
 	// Sweep reads a sweep with its totals; [lifecycle.ErrNotFound].
 	Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error)
@@ -56,9 +68,6 @@ type Store interface {
 
 	// AnyTokens says whether there is a token at all.
 	AnyTokens(ctx context.Context) (bool, error)
-
-	// Backlogs says how far the sweeps are behind, per rule. A rule with nothing due may be missing.
-	Backlogs(ctx context.Context, now time.Time) ([]lifecycle.Backlog, error)
 
 	// NoticeCountsByChannel counts the notices. A channel or a status without any may be missing.
 	NoticeCountsByChannel(ctx context.Context) (map[string]map[lifecycle.NoticeStatus]int64, error)
@@ -78,6 +87,11 @@ type Options struct {
 
 	Graph  Graph  // what answers under /v1.0/; nil: nothing does
 	Tokens Tokens // reads the tokens of other issuers; nil: only tenure's own are taken
+
+	Condition func(ctx context.Context) lifecycle.Condition // how the deployment fares; nil: nobody tells
+
+	Explain Explainer // of relationships; nil: they are not explained over HTTP
+	Outlook Outlook   // says what is going to happen; nil: nobody does
 
 	ParseFilter       func(text string) (lifecycle.Filter, error) // of relationships, for bulk jobs; nil: there are none over HTTP
 	CheckSubscription func(url string) error                      // says why messages must not be sent there; nil: any https address will do
@@ -127,7 +141,10 @@ type Server struct {
 	graph             Graph
 	tokens            Tokens
 	parseFilter       func(text string) (lifecycle.Filter, error)
+	explain           Explainer
+	outlook           Outlook
 	checkSubscription func(url string) error
+	condition         func(ctx context.Context) lifecycle.Condition
 	proxies           []netip.Prefix
 	allowances        *allowances
 	exporting         chan struct{} // has room for as many exports as there may be at one time
@@ -139,7 +156,9 @@ type Server struct {
 	streams     map[string]bool   // the routes whose answers may take as long as somebody reads them, by their patterns
 	crossOrigin *http.CrossOriginProtection
 	readiness   readiness
-	scrapers    sync.Map // who was let in to the metrics last time, by what they showed
+	still       sparing[string]        // why everything is on hold
+	stillLast   atomic.Pointer[string] // the same, as it was found last
+	scrapers    sync.Map               // who was let in to the metrics last time, by what they showed
 	metrics     *requestMetrics
 	registry    *prometheus.Registry
 }
@@ -160,7 +179,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		store: o.Store, sweeper: o.Sweeper, policy: o.Policy, channels: o.Channels, now: o.Now, wall: o.Wall, log: o.Logger, limits: defaultLimits, registry: o.Registry,
-		graph: o.Graph, tokens: o.Tokens, parseFilter: o.ParseFilter, checkSubscription: o.CheckSubscription, proxies: o.TrustedProxies,
+		graph: o.Graph, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
 		allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
 		mux: http.NewServeMux(), needs: map[string]Scope{}, actions: map[string]string{}, streams: map[string]bool{}, crossOrigin: http.NewCrossOriginProtection(),
 		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(),
@@ -170,16 +189,21 @@ func New(o Options) (*Server, error) {
 	}
 	s.api = humago.New(s.mux, s.describe())
 	s.addSweeps()
+	s.addQuarantine()
 	s.addContacts()
 	s.addNotices()
 	s.addChannels()
 	s.addCustomer()
 	s.addActivity()
+	s.addExplain()
+	s.addOutlook()
 	s.addBulk()
 	s.addSubscriptions()
 	s.addProvisioning()
 	s.addPartners()
+	s.addHolds()
 	s.addGraph()
+	s.addStatus()
 	s.addHealth()
 	s.addMetrics()
 	s.addDescription()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,7 +23,7 @@ type Sweep struct {
 	DryRun           bool       `json:"dryRun" doc:"It looks and counts, and changes nothing"`
 	Trigger          string     `json:"trigger" enum:"schedule,catch-up,request,clock" doc:"What opened it"`
 	AsOf             string     `json:"asOf" format:"date-time" doc:"What was due by this instant is looked at"`
-	State            string     `json:"state" enum:"running,done,cancelled"`
+	State            string     `json:"state" enum:"running,done,cancelled,held,rejected" doc:"held: planned, and waiting for an operator's word; rejected: an operator said no"`
 	Found            int64      `json:"found" doc:"Records that were due"`
 	Changed          int64      `json:"changed" doc:"Records that it changed, or would have in a dry run"`
 	Skipped          int64      `json:"skipped" doc:"Records that somebody else changed in between, or where nothing was left to do"`
@@ -31,7 +32,53 @@ type Sweep struct {
 	Chunks           Chunks     `json:"chunks"`
 	LatenessSeconds  float64    `json:"latenessSeconds" minimum:"0" doc:"The greatest distance between when a change took effect and when it was recorded"`
 	OpenedDateTime   string     `json:"openedDateTime" format:"date-time"`
-	FinishedDateTime *string    `json:"finishedDateTime" format:"date-time" doc:"null while it is running"`
+	FinishedDateTime *string    `json:"finishedDateTime" format:"date-time" doc:"null while it is running or held"`
+	Plan             *SweepPlan `json:"plan,omitempty" doc:"Why it is, or was, held, and what it would do; missing where it never was"`
+	Ruling           *Ruling    `json:"ruling,omitempty" doc:"Of the operator who approved or rejected it; missing where nobody has"`
+}
+
+// A SweepPlan is what a sweep that is held would do.
+type SweepPlan struct {
+	Cause      string        `json:"cause" example:"breakerTripped" doc:"breakerTripped, or why everything was on hold"`
+	Rules      []PlannedRule `json:"rules" nullable:"false"`
+	Population int64         `json:"population" doc:"All relationships"`
+	Notices    int64         `json:"notices" doc:"Notices that would be sent"`
+}
+
+// A PlannedRule is what a sweep would do under one rule.
+type PlannedRule struct {
+	Rule    RuleName `json:"rule"`
+	Records int64    `json:"records" doc:"Relationships that would change, cascades included"`
+	Limit   *int64   `json:"limit" doc:"How many its breaker lets through; null where that has not tripped"`
+}
+
+// A Ruling is an operator's word.
+type Ruling struct {
+	By       string `json:"by"`
+	Reason   string `json:"reason"`
+	DateTime string `json:"dateTime" format:"date-time"`
+}
+
+func showPlan(s *lifecycle.Sweep) *SweepPlan {
+	if s.Plan == nil {
+		return nil
+	}
+	shown := &SweepPlan{Cause: string(s.Plan.Cause), Rules: []PlannedRule{}, Population: s.Plan.Population, Notices: s.Plan.Notices}
+	for _, rule := range s.Fires() {
+		planned := PlannedRule{Rule: RuleName(rule), Records: s.Plan.Records[rule]}
+		if most, limited := s.Plan.Limits[rule]; limited {
+			planned.Limit = &most
+		}
+		shown.Rules = append(shown.Rules, planned)
+	}
+	return shown
+}
+
+func showRuling(r *lifecycle.Ruling) *Ruling {
+	if r == nil {
+		return nil
+	}
+	return &Ruling{By: r.By, Reason: r.Note, DateTime: lifecycle.FormatInstant(r.At)}
 }
 
 // Chunks is how far a sweep has come.
@@ -93,6 +140,7 @@ func Show(s *lifecycle.Sweep) Sweep {
 		Chunks:          Chunks{Done: s.ChunksDone, Total: s.Chunks, Final: s.Cut},
 		LatenessSeconds: s.Lateness.Truncate(time.Microsecond).Seconds(),
 		OpenedDateTime:  lifecycle.FormatInstant(s.OpenedAt),
+		Plan:            showPlan(s), Ruling: showRuling(s.Ruling),
 	}
 	for _, r := range s.Rules {
 		shown.Rules = append(shown.Rules, RuleName(r))
@@ -134,11 +182,43 @@ func (s *Server) addSweeps() {
 	}, s.getSweep)
 	register(s, ScopeSweep, huma.Operation{
 		OperationID: "cancelSweep", Method: http.MethodPost, Path: sweepsPath + "/{id}/cancel", Tags: []string{sweepTag},
-		Summary: "Cancel a running sweep",
-		Description: "Chunks that nobody works on are dropped, those at work finish; what was changed stays changed. " +
+		Summary: "Cancel a running or a held sweep",
+		Description: "Chunks that nobody works on are dropped, those at work finish; what was changed stays changed. After a held one the next tick looks anew. " +
 			"Cancelling a sweep that was cancelled before answers as the first time did.",
 		Responses: s.answers(unknownSweep, notRunning, badValue),
 	}, s.cancelSweep)
+	s.addWords()
+}
+
+func (s *Server) addWords() {
+	word := func(id, path, summary, description string, say func(context.Context, int64, string, lifecycle.Caller) error) {
+		register(s, ScopeManage, s.about(huma.Operation{
+			OperationID: id, Method: http.MethodPost, Path: path, Tags: []string{sweepTag}, Summary: summary, Description: description,
+			Responses: s.answers(append(bodyProblems, unknownSweep, notHeld, standstill)...),
+		}, strings.ToLower(summary)), func(ctx context.Context, in *sweepWordInput) (*cancelSweepOutput, error) {
+			reason, p := s.readWord(in.request)
+			if p != nil {
+				return nil, p
+			}
+			if err := say(ctx, in.ID, reason, *in.caller()); err != nil {
+				return nil, problemOfHeld(in.ID, err)
+			}
+			sweep, err := s.store.Sweep(ctx, in.ID)
+			if err != nil {
+				return nil, fmt.Errorf("reading sweep %d: %w", in.ID, err)
+			}
+			return &cancelSweepOutput{Body: Show(&sweep)}, nil
+		})
+		s.describeBody(s.api.OpenAPI().Paths[path].Post, schemaOf[Word](s), true)
+	}
+	word("approveSweep", sweepsPath+"/{id}/approve", "Approve sweep", "Lets a held sweep do what was due when it was opened.", s.sweeper.ApproveSweep)
+	word("rejectSweep", sweepsPath+"/{id}/reject", "Reject sweep",
+		"Drops a held sweep, and pauses the rules that would do too much; each goes on when its hold is released. To have a sweep looked at anew, cancel it.", s.sweeper.RejectSweep)
+}
+
+type sweepWordInput struct {
+	Asked
+	ID int64 `path:"id" minimum:"1" doc:"The sweep's id"`
 }
 
 type requestSweepInput struct {
