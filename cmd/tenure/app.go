@@ -28,6 +28,7 @@ var (
 
 	_ jobs.ProvisioningStore = (*storage.DB)(nil)
 	_ jobs.BulkStore         = (*storage.DB)(nil)
+	_ jobs.QuarantineStore   = (*storage.DB)(nil)
 	_ httpapi.Store          = (*storage.DB)(nil)
 	_ graph.Store            = (*storage.DB)(nil)
 	_ httpapi.Graph          = (*graph.API)(nil)
@@ -100,6 +101,15 @@ func (a *app) thereIsAFile() error {
 	return nil
 }
 
+// openWithClock opens a database that exists for what somebody orders, with the clock by which it is written down.
+func (a *app) openWithClock() (db *storage.DB, now func() time.Time, err error) {
+	if db, err = a.openForWriting(false); err != nil {
+		return nil, nil, err
+	}
+	now, err = a.clock(db)
+	return db, now, err
+}
+
 // openForWriting opens the database. With create the embedded one is made where there is none; PostgreSQL's is `tenure
 // migrate`'s to make.
 func (a *app) openForWriting(create bool) (*storage.DB, error) {
@@ -144,12 +154,36 @@ func (a *app) clock(db *storage.DB) (func() time.Time, error) {
 	var last atomic.Pointer[time.Time]
 	last.Store(&first)
 	return func() time.Time {
-		// Other processes move it. Where it cannot be read it stands still, as test clocks do.
-		if now, err := db.TestClock(a.ctx); err == nil {
-			last.Store(&now)
+		now, err := a.askTestClock(db)
+		if err != nil {
+			return *last.Load()
 		}
-		return *last.Load()
+		last.Store(&now)
+		return now
 	}, nil
+}
+
+// askTestClock asks until there is an answer. Other processes move the test clock, by months perhaps, so that a connection that just
+// broke is no reason to act on what it said before; nor is having been told to stop, since what has begun is still finished. Nothing
+// can be written without the database either, so there is time: five minutes, or some seconds for whoever is to stop.
+func (a *app) askTestClock(db *storage.DB) (time.Time, error) {
+	const patience, atTheEnd, attempt, wait = 5 * time.Minute, 5 * time.Second, 10 * time.Second, 100 * time.Millisecond
+	ctx, enough := context.WithTimeout(context.WithoutCancel(a.ctx), patience)
+	defer enough()
+	defer context.AfterFunc(a.ctx, func() { time.AfterFunc(atTheEnd, enough) })()
+	for {
+		once, cancel := context.WithTimeout(ctx, attempt)
+		now, err := db.TestClock(once)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return now, err
+		}
+		select {
+		case <-ctx.Done():
+			return now, err
+		case <-time.After(wait):
+		}
+	}
 }
 
 // works are the parts that do the work, around one database.
@@ -161,6 +195,8 @@ type works struct {
 	bulk    *jobs.Bulk
 	log     *slog.Logger
 
+	sequencer    *jobs.Sequencer
+	guard        *jobs.Quarantine   // of commands that do the work themselves
 	provisioning *jobs.Provisioning // asks nobody, unless it is given somebody to ask
 }
 
@@ -182,6 +218,7 @@ func (a *app) assemble(db *storage.DB, policy *lifecycle.Policy, lead bool, bell
 
 		provisioning: &jobs.Provisioning{Store: db, Policy: policy, Now: now, Wall: wall, Log: log, Metrics: metrics},
 	}
+	w.sequencer = a.sequencer(db)
 	w.bulk = &jobs.Bulk{Store: db, Policy: policy, Parse: w.parseFilter, Now: now, Wall: wall, Log: log}
 	return w, nil
 }
@@ -189,6 +226,9 @@ func (a *app) assemble(db *storage.DB, policy *lifecycle.Policy, lead bool, bell
 // goBy sees to it that the stored timers are those of the policy. Whoever leads sets them anew where they are not: a process
 // that has the database for itself, or the scheduler. Others must not, since they would do so under running processes.
 func (a *app) goBy(db *storage.DB, policy *lifecycle.Policy, lead bool) error {
+	if err := a.limit(db, policy); err != nil {
+		return err
+	}
 	other, err := db.TimedByAnother(a.ctx, policy)
 	if err != nil {
 		return err
@@ -197,9 +237,19 @@ func (a *app) goBy(db *storage.DB, policy *lifecycle.Policy, lead bool) error {
 		return usageError("the timers in this database were set by another policy; name that one with --policy, " +
 			"or start the schedulers with this one first")
 	}
-	moved, err := db.Retime(a.ctx, policy)
+	now, err := a.clock(db)
+	if err != nil {
+		return err
+	}
+	moved, err := db.Retime(a.ctx, policy, now())
 	if err == nil && moved > 0 {
 		a.log().Info("the policy has changed; the next timers were set anew", "records", moved)
 	}
-	return err
+	if err == nil && other { // what held sweeps would do was counted by the other one
+		err = db.DropHeldSweeps(a.ctx, wall())
+	}
+	if err != nil || !lead {
+		return err
+	}
+	return db.KeepPolicy(a.ctx, policy, now())
 }

@@ -119,10 +119,13 @@ func (w *works) advance(a *app, at time.Time) (lifecycle.Tally, error) {
 		return lifecycle.Tally{}, err
 	}
 	sweep, err := w.sweeper.Run(a.ctx, lifecycle.SweepRequest{Trigger: lifecycle.TriggerClock}, nil)
-	if err != nil {
-		return lifecycle.Tally{}, err
+	if err == nil {
+		err = w.deliver(a.ctx)
 	}
-	return sweep.Tally, w.deliver(a.ctx)
+	if err == nil {
+		err = a.reportHeld(w.db, nil)
+	}
+	return sweep.Tally, err
 }
 
 func parseStep(s string) (lifecycle.Period, error) {

@@ -24,6 +24,7 @@ type settings struct {
 	Redis             string `env:"TENURE_REDIS" placeholder:"URL" help:"Queue: redis://, rediss://, redis-sentinel:// or redis-cluster:// (default: in this process)."`
 	RedisPasswordFile string `env:"TENURE_REDIS_PASSWORD_FILE" placeholder:"FILE" help:"File that holds the password of Redis."`
 	Policy            string `env:"TENURE_POLICY" placeholder:"FILE" help:"Policy file in YAML: every number of the contract (default: as the contract says)."`
+	Witness           string `env:"TENURE_WITNESS" placeholder:"FILE" help:"File outside of the database that remembers how far tenure has come, so that a restored backup is noticed; off: none (default: beside the embedded database, its name with .witness)."`
 	LogLevel          string `env:"TENURE_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (default: ${default})."`
 	LogFormat         string `env:"TENURE_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json (default: ${default})."`
 	PrintConfig       bool   `help:"Print the settings in force and where each came from, then stop."`

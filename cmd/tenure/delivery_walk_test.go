@@ -210,7 +210,7 @@ func later(t *testing.T, database, mailServer string) (*storage.DB, *jobs.Courie
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	require.NoError(t, db.Migrate(t.Context(), storage.Live, wall()))
 	policy := lifecycle.DefaultPolicy()
-	_, err = db.Retime(t.Context(), policy)
+	_, err = db.Retime(t.Context(), policy, wall())
 	require.NoError(t, err)
 	_, err = db.ImportContacts(t.Context(), []lifecycle.Contact{
 		{TenantID: walkPartner, Role: lifecycle.AdminAgents, Mail: "agent@partner.example"},

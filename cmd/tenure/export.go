@@ -8,7 +8,7 @@ import (
 )
 
 type exportCmd struct {
-	What   string `arg:"" enum:"relationships,contacts" default:"relationships" optional:"" help:"relationships or contacts (default: ${default})."`
+	What   string `arg:"" enum:"relationships,contacts,history" default:"relationships" optional:"" help:"relationships, contacts, or history: all that tenure verify looks at (default: ${default})."`
 	Format string `short:"f" enum:"list,ndjson,array,csv" default:"ndjson" help:"list (as Graph answers), ndjson, array, or csv (contacts only) (default: ${default})."`
 	Out    string `placeholder:"FILE" help:"Write to this file, not to standard output."`
 }
@@ -16,6 +16,9 @@ type exportCmd struct {
 func (c *exportCmd) Run(a *app) error {
 	if c.Format == "csv" && c.What == "relationships" {
 		return usageError("--format csv is for contacts; relationships are written as list, ndjson or array")
+	}
+	if c.What == "history" {
+		return c.history(a)
 	}
 	policy, err := readPolicy(a.Policy)
 	if err != nil {

@@ -36,16 +36,26 @@ type cli struct {
 	API       apiCmd       `cmd:"" name:"api" group:"Running it" help:"Run the HTTP interface only. Needs PostgreSQL and Redis."`
 	Migrate   migrateCmd   `cmd:"" group:"Running it" help:"Create or upgrade the database."`
 	Token     tokenCmd     `cmd:"" group:"Running it" help:"Tokens for the HTTP interface."`
+	Ledger    ledgerCmd    `cmd:"" group:"Running it" help:"The log that shows when somebody has changed the history."`
 
 	Import   importCmd   `cmd:"" group:"Records in and out" help:"Read relationships or contacts from files."`
 	Export   exportCmd   `cmd:"" group:"Records in and out" help:"Write all relationships, or all contacts."`
 	Contacts contactsCmd `cmd:"" group:"Records in and out" help:"Who is told: the people in each tenant, and who is missing."`
 
+	Status        statusCmd        `cmd:"" group:"Looking and acting" help:"Say on one screen whether all is well, and what needs attention; exit code 1 if anything does."`
+	Plan          planCmd          `cmd:"" group:"Looking and acting" help:"Say what is going to happen, to whom, and who is told, or what another policy would change; change nothing."`
+	Apply         applyCmd         `cmd:"" group:"Looking and acting" help:"Do exactly what a saved plan says, unless reality has drifted from it."`
+	Forecast      forecastCmd      `cmd:"" group:"Looking and acting" help:"Count what is going to happen, week by week."`
 	Sweep         sweepCmd         `cmd:"" group:"Looking and acting" help:"Do what is due now, and wait until it is done."`
-	Sweeps        sweepsCmd        `cmd:"" group:"Looking and acting" help:"Past and running sweeps."`
+	Sweeps        sweepsCmd        `cmd:"" group:"Looking and acting" help:"Past and running sweeps, and those that are held for an operator."`
+	Quarantine    quarantineCmd    `cmd:"" group:"Looking and acting" help:"Whether everything is on hold, and why; end it, or begin it."`
 	Relationships relationshipsCmd `cmd:"" group:"Looking and acting" help:"Relationships and their history."`
+	Explain       explainCmd       `cmd:"" group:"Looking and acting" help:"Say in plain words why a relationship is in its state, and what happens to it next."`
 	Notices       noticesCmd       `cmd:"" group:"Looking and acting" help:"What was said to whom, and what was not, and why."`
 	Activity      activityCmd      `cmd:"" group:"Looking and acting" help:"Who did what, when and from where, and what was refused."`
+	Verify        verifyCmd        `cmd:"" group:"Looking and acting" help:"Go through the whole history again, and say what should have been otherwise."`
+	Holds         holdsCmd         `cmd:"" group:"Looking and acting" help:"What keeps timers from taking effect, and why."`
+	Rules         rulesCmd         `cmd:"" group:"Looking and acting" help:"The rules: what is due under each, and which are paused."`
 	Partners      partnersCmd      `cmd:"" group:"Looking and acting" help:"What partners may do."`
 	Subscriptions subscriptionsCmd `cmd:"" group:"Looking and acting" help:"Programs that are told of what happens to relationships."`
 	Provisioning  provisioningCmd  `cmd:"" group:"Looking and acting" help:"What another system has yet to do about access."`
@@ -122,6 +132,10 @@ func partial(format string, args ...any) error {
 func done(err error) int {
 	if err == nil {
 		return exitDone
+	}
+	var silent silentError
+	if errors.As(err, &silent) {
+		return silent.code
 	}
 	var coded codedError
 	if errors.As(err, &coded) {

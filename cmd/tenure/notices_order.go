@@ -36,11 +36,7 @@ func (c *letterOrder) carryOut(a *app, action lifecycle.NoticeAction) error {
 		return err
 	}
 	order := lifecycle.NoticeOrder{Action: action, Note: c.Reason, By: operator(), DryRun: c.DryRun}
-	db, err := a.openForWriting(false)
-	if err != nil {
-		return err
-	}
-	now, err := a.clock(db)
+	db, now, err := a.openWithClock()
 	if err != nil {
 		return err
 	}

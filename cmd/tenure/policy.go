@@ -36,11 +36,17 @@ type policyFile struct {
 		External   *bool   `yaml:"external"`
 		StuckAfter *string `yaml:"stuckAfter"`
 	} `yaml:"provisioning"`
+	limitsFile `yaml:",inline"`
 }
 
-// readPolicy reads and checks a policy file, and reports all of its faults at once. Without a file it is the default.
+// readPolicy reads and checks a policy file, and reports all of its faults at once. Without a file it is the default. It has the
+// breakers and the quarantine that the file says; a live deployment has others beside, see [app.limit].
 func readPolicy(path string) (*lifecycle.Policy, error) {
-	policy := lifecycle.DefaultPolicy()
+	return readPolicyOver(lifecycle.DefaultPolicy(), path)
+}
+
+// readPolicyOver reads a file whose keys replace what stands in policy.
+func readPolicyOver(policy *lifecycle.Policy, path string) (*lifecycle.Policy, error) {
 	if path == "" {
 		return policy, nil
 	}
@@ -112,5 +118,6 @@ func (f *policyFile) apply(p *lifecycle.Policy) []error {
 			period(fmt.Sprintf("warnings.before[%d]", i), &(*f.Warnings.Before)[i], &p.Warnings.Before[i])
 		}
 	}
+	faults = append(faults, f.limitsFile.apply(p)...)
 	return append(faults, f.Notices.apply(&p.Notices)...)
 }

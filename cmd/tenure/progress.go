@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/tenure-dev/tenure/lifecycle"
 )
 
 // progress shows how far something long has come: a bar on a terminal, a line now and then elsewhere.
@@ -40,6 +42,11 @@ func (p *progress) at(done, total int64, note string) {
 		p.said = now
 		_, _ = fmt.Fprintf(p.w, "%s: %d of %d %s\n", p.what, done, total, note)
 	}
+}
+
+// sweep says how far a sweep has come.
+func (p *progress) sweep(s lifecycle.Sweep) {
+	p.at(int64(s.ChunksDone), int64(s.Chunks), fmt.Sprintf("chunks, %d records", s.Found))
 }
 
 func (p *progress) end() {

@@ -119,6 +119,9 @@ func (c *provisioningCompleteCmd) Run(a *app) error {
 		return err
 	}
 	return a.withEach(c.IDs, "is completed", func(db *storage.DB, now func() time.Time, id string) error {
+		if err := a.limit(db, policy); err != nil {
+			return err
+		}
 		_, err := db.Act(a.ctx, id, policy, func(found lifecycle.Case) (lifecycle.Decision, error) {
 			return found.Act(policy,
 				now(), lifecycle.Action{Kind: lifecycle.CompleteProvisioning, By: lifecycle.Provisioner,
@@ -131,11 +134,7 @@ func (c *provisioningCompleteCmd) Run(a *app) error {
 
 // withEach does something with each relationship, and says of each whether it was done.
 func (a *app) withEach(ids []string, done string, do func(db *storage.DB, now func() time.Time, id string) error) error {
-	db, err := a.openForWriting(false)
-	if err != nil {
-		return err
-	}
-	now, err := a.clock(db)
+	db, now, err := a.openWithClock()
 	if err != nil {
 		return err
 	}

@@ -242,7 +242,7 @@ func pageFrom(page string, line int) string {
 }
 
 // recipes are what the targets that the page names have to do.
-var recipes = map[string]string{"demo": "go run ./cmd/tenure demo", "test": "go test -race", "build": "-o bin/tenure ./cmd/tenure",
+var recipes = map[string]string{"demo": "go run ./cmd/tenure demo", "test": "go test $(RACE)", "build": "-o bin/tenure ./cmd/tenure",
 	"secrets": ""}
 
 // makeTarget looks for a target of the Makefile that it tells people about: make TARGET.
@@ -475,7 +475,7 @@ func TestCommandsThatPagesSpeakOfExist(t *testing.T) {
 	tried := 0
 	for _, page := range pages(t) {
 		for _, found := range spoken.FindAllStringSubmatch(read(t, page), -1) {
-			command := found[1] + found[2]
+			command, _, _ := strings.Cut(found[1]+found[2], " # ")
 			command = regexp.MustCompile(`\[[^\]]*\]`).ReplaceAllString(command, "") // what may be left out
 			command = regexp.MustCompile(`\b[A-Z]{2,}(\.\.\.)?`).ReplaceAllStringFunc(command, func(placeholder string) string {
 				if placeholder == "ID" {
@@ -504,8 +504,11 @@ func policyKeys(of reflect.Type, prefix string) []string {
 	var keys []string
 	for i := range of.NumField() {
 		field := of.Field(i)
-		key := prefix + field.Tag.Get("yaml")
-		if field.Type.Kind() == reflect.Struct {
+		name, inline := strings.CutSuffix(field.Tag.Get("yaml"), ",inline")
+		key := prefix + name
+		if inline {
+			keys = append(keys, policyKeys(field.Type, prefix)...)
+		} else if field.Type.Kind() == reflect.Struct && field.Type != reflect.TypeFor[yaml.Node]() {
 			keys = append(keys, policyKeys(field.Type, key+".")...)
 		} else {
 			keys = append(keys, key)

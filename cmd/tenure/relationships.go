@@ -8,13 +8,14 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/tenure-dev/tenure/httpapi"
 	"github.com/tenure-dev/tenure/lifecycle"
 	"github.com/tenure-dev/tenure/storage"
 )
 
 type relationshipsCmd struct {
 	List   relationshipsListCmd   `cmd:"" help:"List relationships as they are stored."`
-	Show   relationshipsShowCmd   `cmd:"" help:"Show one as it is now, timers that are due included."`
+	Show   relationshipsShowCmd   `cmd:"" help:"Show one as it is now, timers that are due included. Why it is so: tenure explain ID."`
 	Events relationshipsEventsCmd `cmd:"" help:"Everything that happened to one."`
 
 	Create     relationshipsCreateCmd     `cmd:"" help:"Create one, or with --file many; prints the id."`
@@ -131,7 +132,7 @@ func (c *relationshipsListCmd) Run(a *app) error {
 	err = printRecords(a, c.Output, header, found, func(r lifecycle.Stored) table.Row {
 		next := lifecycle.NextTimer(&r.Record, policy)
 		return table.Row{r.ID, r.DisplayName, r.Status, customerText(r.Customer), instant(r.End), extendText(&r.Record),
-			orDash(string(next.Rule)), instant(next.At)}
+			timerText(&r.Record, next), instant(next.At)}
 	}, func(r lifecycle.Stored) any { return r.Wire(policy) })
 	if err != nil {
 		return err
@@ -164,6 +165,14 @@ func (a *app) sayHowFarBehind(db *storage.DB) error {
 		a.say("The list shows what is stored. Due and not swept yet: %d, the oldest since %s", due, instant(oldest))
 	}
 	return nil
+}
+
+// timerText is the next timer of a record, and whether it is kept from taking effect.
+func timerText(r *lifecycle.Record, next lifecycle.Timer) string {
+	if slices.Contains(r.Stayed, next.Rule) {
+		return string(next.Rule) + " (on hold)"
+	}
+	return orDash(string(next.Rule))
 }
 
 func customerText(t lifecycle.Tenant) string {
@@ -207,8 +216,34 @@ func (c *relationshipsShowCmd) Run(a *app) error {
 	}
 	d := lifecycle.Evaluate(found.Record, policy, now())
 	assignments := settledAssignments(found.Assignments, &d)
-	return printRecord(a, c.Output, relationshipLines(&d, assignments), shownRelationship{d.Record.Wire(policy), orNull(d.Record.Approved),
-		shownAssignments(assignments), shownTimer(d.Next)})
+	holds, err := db.HoldsOn(a.ctx, &d.Record)
+	if err != nil {
+		return err
+	}
+	holds = slices.DeleteFunc(holds, func(h lifecycle.Hold) bool { return h.Kind == lifecycle.HoldRule && h.Subject != string(d.Next.Rule) })
+	return printRecord(a, c.Output, append(relationshipLines(&d, assignments), holdLines(holds)...), shownRelationship{d.Record.Wire(policy),
+		orNull(d.Record.Approved), shownAssignments(assignments), shownTimer(d.Next), shownHolds(holds)})
+}
+
+// holdLines are the holds on a relationship for people.
+func holdLines(holds []lifecycle.Hold) (lines [][2]string) {
+	for i := range holds {
+		h := &holds[i]
+		about := "this " + string(h.Kind)
+		if h.Kind != lifecycle.HoldRelationship {
+			about = h.About()
+		}
+		lines = append(lines, [2]string{"on hold since " + instant(h.PlacedAt), fmt.Sprintf("hold %d on %s, by %s: %s", h.ID, about, h.Who(), whyText(h))})
+	}
+	return lines
+}
+
+func shownHolds(holds []lifecycle.Hold) []httpapi.Hold {
+	shown := make([]httpapi.Hold, len(holds))
+	for i := range holds {
+		shown[i] = httpapi.ShowHold(&holds[i])
+	}
+	return shown
 }
 
 // relationshipLines are a relationship for people. What only some relationships have is left out of the others.
@@ -252,6 +287,7 @@ type shownRelationship struct {
 	ApprovedDateTime  *string           `json:"approvedDateTime"`
 	AccessAssignments []shownAssignment `json:"accessAssignments"`
 	NextTimer         *timerLine        `json:"nextTimer"`
+	Holds             []httpapi.Hold    `json:"holds"`
 }
 
 type shownAssignment struct {

@@ -37,6 +37,9 @@ func (a *app) actInBulk(action lifecycle.Action, of *manyRelationships) error {
 	if err != nil {
 		return err
 	}
+	if err := a.goesOn(db); err != nil { // the job would wait for the release, and so would whoever sits here
+		return err
+	}
 	total, err := db.CountRelationships(a.ctx, filter)
 	if err != nil {
 		return err
@@ -228,11 +231,7 @@ type bulkCancelCmd struct {
 }
 
 func (c *bulkCancelCmd) Run(a *app) error {
-	db, err := a.openForWriting(false)
-	if err != nil {
-		return err
-	}
-	now, err := a.clock(db)
+	db, now, err := a.openWithClock()
 	if err != nil {
 		return err
 	}

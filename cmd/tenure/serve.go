@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type (
 type (
 	serveCmd struct {
 		schedulerSettings
+		ledgerSettings
 		workerSettings
 		apiSettings
 		sendingSettings
@@ -40,16 +42,18 @@ type (
 	}
 	schedulerCmd struct {
 		schedulerSettings
+		ledgerSettings
 		sendingSettings
 	}
 	apiCmd struct {
+		schedulerSettings // of the schedulers beside it, for those who ask when they tick
 		apiSettings
 		subscriptionSettings
 	}
 )
 
 func (c *serveCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "serve", scheduler: &c.schedulerSettings, worker: &c.workerSettings, api: &c.apiSettings,
+	return a.runRoles(roles{name: "serve", scheduler: &c.schedulerSettings, ledger: &c.ledgerSettings, worker: &c.workerSettings, api: &c.apiSettings,
 		subscriptions: &c.subscriptionSettings, sending: &c.sendingSettings})
 }
 
@@ -58,11 +62,11 @@ func (c *workerCmd) Run(a *app) error {
 }
 
 func (c *schedulerCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "scheduler", scheduler: &c.schedulerSettings, sending: &c.sendingSettings})
+	return a.runRoles(roles{name: "scheduler", scheduler: &c.schedulerSettings, ledger: &c.ledgerSettings, sending: &c.sendingSettings})
 }
 
 func (c *apiCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "api", api: &c.apiSettings, subscriptions: &c.subscriptionSettings})
+	return a.runRoles(roles{name: "api", ticks: &c.schedulerSettings, api: &c.apiSettings, subscriptions: &c.subscriptionSettings})
 }
 
 // roles are the parts that a process runs; a nil one is not its concern.
@@ -73,6 +77,8 @@ type roles struct {
 	api       *apiSettings
 	sending   *sendingSettings
 
+	ticks         *schedulerSettings    // of the schedulers beside api
+	ledger        *ledgerSettings       // beside scheduler
 	subscriptions *subscriptionSettings // beside api
 }
 
@@ -88,7 +94,11 @@ func (r roles) check(a *app) (jobs.Schedules, mailing, error) {
 	if r.api != nil {
 		faults = append(faults, r.api.faults()...)
 	}
-	schedules, scheduleErr := r.scheduler.schedules()
+	if r.ledger != nil {
+		_, err := r.ledger.checkpoints()
+		faults = append(faults, err)
+	}
+	schedules, scheduleErr := cmp.Or(r.scheduler, r.ticks).schedules()
 	mail, mailErr := r.mailing(a)
 	return schedules, mail, errors.Join(append(faults, scheduleErr, mailErr)...)
 }
@@ -117,7 +127,7 @@ func (a *app) runRoles(r roles) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), jobs.NewQueueCollector(client))
-	metrics, err := jobs.NewMetrics(registry)
+	metrics, err := jobs.NewMetrics(registry, mail.policy.Lateness)
 	if err != nil {
 		return err
 	}
@@ -125,7 +135,7 @@ func (a *app) runRoles(r roles) error {
 	if err != nil {
 		return err
 	}
-	server, listener, err := a.openAPI(w, r, mail, client, registry)
+	server, listener, err := a.openAPI(w, r, mail, schedules, client, registry)
 	if err != nil {
 		return err
 	}
@@ -134,22 +144,49 @@ func (a *app) runRoles(r roles) error {
 	if listener != nil {
 		group.Go(func() error { return server.Serve(ctx, listener) })
 	}
+	afterLook := a.watchOver(ctx, group, r, a.guard(w, client))
 	if r.worker != nil {
 		worker := &jobs.Worker{Sweeper: w.sweeper, Courier: w.courier, Concurrency: r.worker.Concurrency, Log: w.log}
-		group.Go(func() error { return worker.Run(ctx, client) })
-		group.Go(func() error { return w.bulk.Run(ctx) })
+		group.Go(afterLook(func() error { return worker.Run(ctx, client) }))
+		group.Go(afterLook(func() error { return w.bulk.Run(ctx) }))
 	}
 	if r.worker != nil || r.scheduler != nil {
-		group.Go(func() error { return w.provisioning.Run(ctx) })
+		group.Go(afterLook(func() error { return w.provisioning.Run(ctx) }))
 	}
 	if r.scheduler != nil {
 		scheduler := &jobs.Scheduler{Sweeper: w.sweeper, Schedules: schedules, Log: w.log,
 			Watchdog: &jobs.Watchdog{Sweeper: w.sweeper, Courier: w.courier, Log: w.log}}
-		group.Go(func() error { return scheduler.Run(ctx) })
+		group.Go(afterLook(func() error { return scheduler.Run(ctx) }))
+		group.Go(func() error { return w.sequencer.Run(ctx) })
 	}
 	err = group.Wait()
 	w.log.Info("tenure has stopped", "role", r.name)
 	return err
+}
+
+// watchOver looks whether this is the right clock and the latest database before any part does something, and goes on looking. It
+// answers with what makes a part wait for the first look.
+func (a *app) watchOver(ctx context.Context, group *errgroup.Group, r roles, guard *jobs.Quarantine) func(run func() error) func() error {
+	looked := make(chan struct{})
+	if r.worker != nil || r.scheduler != nil {
+		group.Go(func() error {
+			if guard.Begin(ctx, r.scheduler != nil) == nil {
+				close(looked)
+				guard.Run(ctx)
+			}
+			return nil
+		})
+	}
+	return func(run func() error) func() error {
+		return func() error {
+			select {
+			case <-looked:
+				return run()
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
 }
 
 // mailing is what the process sends with; one that does not send has a policy all the same.
@@ -175,6 +212,9 @@ func (a *app) assembleRoles(db *storage.DB, mail mailing, r roles, client redis.
 	w, err := a.assemble(db, mail.policy, r.scheduler != nil, jobs.NewQueue(client, wall), notifier, now, metrics)
 	if err == nil && r.sending != nil {
 		w.provisioning.Provisioner, err = mail.provisioner(a, db)
+	}
+	if err == nil && r.ledger != nil {
+		err = w.publishCheckpoints(r.ledger)
 	}
 	return w, err
 }
@@ -221,11 +261,13 @@ func queueName(redis string) string {
 
 // openAPI makes the HTTP server and takes its address, so that one that cannot be had is known before anything is begun.
 // Without api there is neither.
-func (a *app) openAPI(w *works, r roles, mail mailing, client redis.UniversalClient, registry *prometheus.Registry) (*httpapi.Server, net.Listener, error) {
+func (a *app) openAPI(w *works, r roles, mail mailing, schedules jobs.Schedules, client redis.UniversalClient, registry *prometheus.Registry) (*httpapi.Server, net.Listener, error) {
 	if r.api == nil {
 		return nil, nil, nil
 	}
-	if err := registry.Register(jobs.NewProvisioningCollector(w.db, w.policy, w.sweeper.Now)); err != nil {
+	looks := a.lookoutOf(w, schedules, client)
+	if err := errors.Join(registry.Register(jobs.NewProvisioningCollector(w.db, w.policy, w.sweeper.Now)),
+		registry.Register(jobs.NewConditionCollector(looks.condition, w.policy, wall))); err != nil {
 		return nil, nil, fmt.Errorf("registering the metrics: %w", err)
 	}
 	o, err := r.api.options(w, r.subscriptions)
@@ -236,7 +278,9 @@ func (a *app) openAPI(w *works, r roles, mail mailing, client redis.UniversalCli
 	if a.Redis == "" {
 		queue = "queue" // of this process
 	}
-	o.Registry, o.Channels = registry, mail.names()
+	o.Registry, o.Channels, o.Condition = registry, mail.names(), looks.condition
+	o.Explain = a.explainer(w)
+	o.Outlook = outlooks{w.db, w.policy, w.sweeper.Now}
 	o.Checks = []httpapi.Check{
 		{Name: "database", Probe: w.db.Ping},
 		{Name: queue, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }},

@@ -70,11 +70,7 @@ func (c *subscriptionsAddCmd) Run(a *app) error {
 		return err
 	}
 	secret := httpapi.NewSecret()
-	db, err := a.openForWriting(false)
-	if err != nil {
-		return err
-	}
-	now, err := a.clock(db)
+	db, now, err := a.openWithClock()
 	if err != nil {
 		return err
 	}
@@ -138,11 +134,7 @@ type subscriptionsRemoveCmd struct {
 }
 
 func (c *subscriptionsRemoveCmd) Run(a *app) error {
-	db, err := a.openForWriting(false)
-	if err != nil {
-		return err
-	}
-	now, err := a.clock(db)
+	db, now, err := a.openWithClock()
 	if err != nil {
 		return err
 	}
@@ -159,11 +151,7 @@ type subscriptionsRenewCmd struct {
 }
 
 func (c *subscriptionsRenewCmd) Run(a *app) error {
-	db, err := a.openForWriting(false)
-	if err != nil {
-		return err
-	}
-	now, err := a.clock(db)
+	db, now, err := a.openWithClock()
 	if err != nil {
 		return err
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tenure-dev/tenure/httpapi"
 	"github.com/tenure-dev/tenure/jobs"
@@ -17,8 +19,9 @@ import (
 )
 
 type sweepCmd struct {
-	Rules  []string `name:"rule" short:"r" placeholder:"RULE" help:"Only this rule; may be given again (default: all)."`
-	DryRun bool     `short:"n" help:"Look and count, change nothing."`
+	Rules   []string `name:"rule" short:"r" placeholder:"RULE" help:"Only this rule; may be given again (default: all)."`
+	DryRun  bool     `short:"n" help:"Look and count, change nothing."`
+	Approve string   `placeholder:"REASON" help:"Do what is due whatever the breakers say; the reason is kept."`
 	outputFlag
 	sendingSettings
 }
@@ -27,6 +30,9 @@ func (c *sweepCmd) Run(a *app) error {
 	rules, err := ruleNames(c.Rules)
 	if err != nil {
 		return err
+	}
+	if c.DryRun && c.Approve != "" {
+		return usageError("--approve lets a sweep change what it finds, and a dry run changes nothing; leave one of them out")
 	}
 	mail, err := a.mailing(&c.sendingSettings)
 	if err != nil {
@@ -49,22 +55,43 @@ func (c *sweepCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	bar := newProgress(a.stderr, "sweeping")
-	sweep, err := w.sweeper.Run(a.ctx, lifecycle.SweepRequest{Rules: rules, DryRun: c.DryRun, Trigger: lifecycle.TriggerRequest},
-		func(s lifecycle.Sweep) {
-			bar.at(int64(s.ChunksDone), int64(s.Chunks), fmt.Sprintf("chunks, %d records", s.Found))
-		})
-	bar.end()
+	request := lifecycle.SweepRequest{Rules: rules, DryRun: c.DryRun, Trigger: lifecycle.TriggerRequest}
+	if c.Approve != "" {
+		request.Ruling = &lifecycle.Ruling{By: operator(), Note: c.Approve, At: w.sweeper.Now()}
+	}
+	if !c.DryRun {
+		if err := w.guard.Look(a.ctx, false); err != nil {
+			return err
+		}
+	}
+	sweep, err := w.sweepByHand(a, request)
 	if err != nil {
 		return err
 	}
-	if !c.DryRun {
-		err := w.deliver(a.ctx)
-		if _, erasing := w.courier.Erase(a.ctx); err != nil || erasing != nil { // a scheduler does so by itself; who sweeps by hand has none
-			return errors.Join(err, erasing)
-		}
+	err = a.reportSweep(db, sweep, c.Output)
+	if held := a.reportHeld(db, rules); !c.DryRun && held != nil {
+		err = held
 	}
-	return errors.Join(a.reportSweep(db, sweep, c.Output), sent.report(a))
+	return errors.Join(err, sent.report(a))
+}
+
+// sweepByHand sweeps in this process, and sends what there is to say.
+func (w *works) sweepByHand(a *app, request lifecycle.SweepRequest) (lifecycle.Sweep, error) {
+	bar := newProgress(a.stderr, "sweeping")
+	sweep, err := w.sweeper.Run(a.ctx, request, bar.sweep)
+	bar.end()
+	if err != nil || request.DryRun {
+		return sweep, err
+	}
+	return sweep, w.afterSweep(a)
+}
+
+// afterSweep sends what there is to say, and does what a scheduler does by itself: who sweeps by hand has none.
+func (w *works) afterSweep(a *app) error {
+	err := w.deliver(a.ctx)
+	_, erasing := w.courier.Erase(a.ctx)
+	_, logging := w.sequencer.Sequence(a.ctx)
+	return errors.Join(err, erasing, logging, w.guard.Look(a.ctx, false))
 }
 
 // sameTimers refuses a policy that the stored timers were not set by: to sweep by another one they have to be set anew, and a
@@ -73,7 +100,7 @@ func (a *app) sameTimers(db *storage.DB, policy *lifecycle.Policy) error {
 	other, err := db.TimedByAnother(a.ctx, policy)
 	if err == nil && other {
 		err = usageError("the timers in this database were set by another policy, and a dry run changes nothing; " +
-			"to see what this one would do, take a copy: `tenure export`, and `tenure simulate` with --policy")
+			"`tenure plan --policy FILE` shows what this one would do")
 	}
 	return err
 }
@@ -89,15 +116,16 @@ func (a *app) handWorks(db *storage.DB, mail mailing) (*works, error) {
 		return nil, err
 	}
 	var bell jobs.Bell = jobs.Silence{}
+	var client redis.UniversalClient
 	if a.Redis != "" {
-		client, err := a.openQueue(a.ctx)
-		if err != nil {
+		if client, err = a.openQueue(a.ctx); err != nil {
 			return nil, err
 		}
 		bell = jobs.NewQueue(client, wall)
 	}
 	w, err := a.assemble(db, mail.policy, a.embedded(), bell, notifier, now, nil)
 	if err == nil {
+		w.guard = a.guard(w, client)
 		w.provisioning.Provisioner, err = mail.provisioner(a, db)
 	}
 	return w, err
@@ -123,9 +151,11 @@ func (a *app) reportSweep(db *storage.DB, sweep lifecycle.Sweep, format string) 
 }
 
 type sweepsCmd struct {
-	List   sweepsListCmd   `cmd:"" help:"List sweeps, newest first."`
-	Show   sweepsShowCmd   `cmd:"" help:"Show one, and the records that failed."`
-	Cancel sweepsCancelCmd `cmd:"" help:"Stop a running one; chunks at work are finished."`
+	List    sweepsListCmd    `cmd:"" help:"List sweeps, newest first."`
+	Show    sweepsShowCmd    `cmd:"" help:"Show one, and the records that failed."`
+	Approve sweepsApproveCmd `cmd:"" help:"Let a held one do what it would."`
+	Reject  sweepsRejectCmd  `cmd:"" help:"Drop a held one, and pause the rules that would do too much."`
+	Cancel  sweepsCancelCmd  `cmd:"" help:"Stop a running one, whose chunks at work are finished; or drop a held one, so that the next tick looks anew."`
 }
 
 type sweepsListCmd struct {
@@ -148,6 +178,9 @@ func (c *sweepsListCmd) Run(a *app) error {
 		list = db.Sweeps
 	}
 	sweeps, err := list(a.ctx, c.Before, c.Limit)
+	if err == nil && c.Before == 0 {
+		sweeps, err = heldFirst(a, db, sweeps, c.Limit)
+	}
 	if err != nil {
 		return err
 	}
@@ -156,6 +189,17 @@ func (c *sweepsListCmd) Run(a *app) error {
 		return table.Row{s.ID, instant(s.OpenedAt), s.Trigger, rulesText(s), stateText(s), s.Found, s.Changed, s.Skipped, s.Failed,
 			fmt.Sprintf("%d/%d", s.ChunksDone, s.Chunks), s.Lateness.Round(time.Second)}
 	}, func(s lifecycle.Sweep) any { return httpapi.Show(&s) })
+}
+
+// heldFirst puts the sweeps that wait for an operator before the others.
+func heldFirst(a *app, db *storage.DB, sweeps []lifecycle.Sweep, limit int) ([]lifecycle.Sweep, error) {
+	held, err := db.HeldSweeps(a.ctx)
+	if err != nil {
+		return nil, err
+	}
+	sweeps = slices.DeleteFunc(sweeps, func(s lifecycle.Sweep) bool { return s.State == lifecycle.SweepHeld })
+	sweeps = append(held, sweeps...)
+	return sweeps[:min(limit, len(sweeps))], nil
 }
 
 type sweepsShowCmd struct {
@@ -205,9 +249,15 @@ func printSweep(a *app, db *storage.DB, s lifecycle.Sweep, format string) error 
 	}
 	lines := [][2]string{
 		{"sweep", strconv.FormatInt(s.ID, 10)}, {"rules", rulesText(s)}, {"state", stateText(s)}, {"trigger", string(s.Trigger)},
-		{"as of", instant(s.AsOf)}, {"found due", count(s.Found)}, {changed, count(s.Changed)}, {"skipped", count(s.Skipped)},
-		{"failed", count(s.Failed)}, {"notices", count(s.Notices)}, {"chunks", fmt.Sprintf("%d of %d", s.ChunksDone, s.Chunks)},
-		{"lateness", s.Lateness.String()},
+		{"as of", instant(s.AsOf)},
+	}
+	lines = append(lines, heldLines(&s)...)
+	if s.State != lifecycle.SweepHeld {
+		lines = append(lines, [][2]string{
+			{"found due", count(s.Found)}, {changed, count(s.Changed)}, {"skipped", count(s.Skipped)},
+			{"failed", count(s.Failed)}, {"notices", count(s.Notices)}, {"chunks", fmt.Sprintf("%d of %d", s.ChunksDone, s.Chunks)},
+			{"lateness", s.Lateness.String()},
+		}...)
 	}
 	for _, f := range failures {
 		lines = append(lines, [2]string{"failed " + f.RelationshipID, f.Reason})
