@@ -68,13 +68,14 @@ func eventsEver(ctx context.Context, s session) (n int64, err error) {
 	return n, err
 }
 
-// AdvanceHighWater moves the mark on to now and answers with it, unless q does not believe the clock that shows now: then everything
-// is put on hold, and the reason says why. While everything is on hold the mark stays where it is.
+// AdvanceHighWater moves the mark on to now and answers with it, unless q does not believe the clock that shows now, or
+// there are fewer events than there were: then everything is put on hold, and the reason says why. While everything is on hold the mark stays where it is.
 func (db *DB) AdvanceHighWater(ctx context.Context, q lifecycle.QuarantinePolicy, now time.Time) (h lifecycle.HighWater, reason lifecycle.Reason, err error) {
 	var wrong *astray
+	var lost *lifecycle.HighWater // what the mark itself knows of, and the database does not
 	var still bool
 	err = db.write(ctx, "move the high-water mark", func(s session) error {
-		wrong = nil
+		wrong, lost = nil, nil
 		if h, err = lockedHighWater(ctx, s); err != nil {
 			return err
 		}
@@ -85,6 +86,14 @@ func (db *DB) AdvanceHighWater(ctx context.Context, q lifecycle.QuarantinePolicy
 			wrong = &astray{reason, h.Seen, now}
 			return nil
 		}
+		marked, err := markedEvents(ctx, s)
+		if err != nil {
+			return err
+		}
+		if h.Events < marked && q != (lifecycle.QuarantinePolicy{}) {
+			lost = &lifecycle.HighWater{Deployment: h.Deployment, Seen: h.Seen, Events: marked}
+			return nil
+		}
 		if h.Deployment == "" {
 			h.Deployment = rand.Text()
 		}
@@ -93,14 +102,33 @@ func (db *DB) AdvanceHighWater(ctx context.Context, q lifecycle.QuarantinePolicy
 		}
 		return writeMark(ctx, s, &h)
 	})
-	if err != nil || wrong == nil {
-		if err == nil && !still {
-			db.mark.Store(&h.Seen)
-		}
+	switch {
+	case err != nil:
 		return h, "", err
+	case lost != nil:
+		_, err = db.PlaceQuarantine(ctx, Quarantine{Cause: lifecycle.EventsMissing, Note: lifecycle.WhyMissing(*lost, h), At: now, Witness: lost})
+		return h, lifecycle.EventsMissing, err
+	case wrong != nil:
+		_, err = db.PlaceQuarantine(ctx, wrong.quarantine())
+		return h, wrong.reason, err
+	case !still:
+		db.mark.Store(&h.Seen)
 	}
-	_, err = db.PlaceQuarantine(ctx, wrong.quarantine())
-	return h, wrong.reason, err
+	return h, "", nil
+}
+
+// markedEvents is how many events there were when the mark was moved last. There are never fewer, unless only some of the tables
+// were restored.
+func markedEvents(ctx context.Context, s session) (int64, error) {
+	value, err := meta(ctx, s, metaEvents)
+	if err != nil || value == "" {
+		return 0, unlessNone(err)
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("row %s of table meta cannot be read: %w", metaEvents, err)
+	}
+	return n, nil
 }
 
 // writeToLatest is [DB.write] for those who take up work that leaves the database, or changes it: it runs nothing where the mark stands

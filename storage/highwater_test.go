@@ -315,6 +315,42 @@ func copyFile(t *testing.T, from, to string) {
 	require.NoError(t, os.WriteFile(to, raw, 0o600))
 }
 
+func TestFewerEventsThanTheMarkKnowsOfAreQuarantine(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		load(t, db, active(1, start.AddDate(1, 0, 0)), active(2, start.AddDate(1, 0, 0)))
+		_, reason, err := db.AdvanceHighWater(ctx, suspicious, start)
+		require.NoError(t, err)
+		require.Empty(t, reason)
+
+		// Some tables are from an older backup: the mark is not among them.
+		_, err = db.pool.ExecContext(ctx, "DELETE FROM event_batches")
+		require.NoError(t, err)
+		_, reason, err = db.AdvanceHighWater(ctx, lifecycle.QuarantinePolicy{}, start)
+		require.NoError(t, err)
+		require.Empty(t, reason, "switched off, it looks at nothing")
+	})
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		load(t, db, active(1, start.AddDate(1, 0, 0)), active(2, start.AddDate(1, 0, 0)))
+		_, _, err := db.AdvanceHighWater(ctx, suspicious, start)
+		require.NoError(t, err)
+		_, err = db.pool.ExecContext(ctx, "DELETE FROM event_batches")
+		require.NoError(t, err)
+		_, reason, err := db.AdvanceHighWater(ctx, suspicious, start.Add(time.Second))
+		require.NoError(t, err)
+		require.Equal(t, lifecycle.EventsMissing, reason)
+		hold, still, err := db.Standstill(ctx)
+		require.NoError(t, err)
+		require.True(t, still)
+		require.Contains(t, hold.Note, "there were 2 events")
+
+		_, err = db.ReleaseQuarantine(ctx, "it is the one to go on with", anOperator, start.Add(time.Minute), start.Add(time.Minute))
+		require.NoError(t, err)
+		_, reason, err = db.AdvanceHighWater(ctx, suspicious, start.Add(2*time.Minute))
+		require.NoError(t, err)
+		require.Empty(t, reason, "accepted")
+	})
+}
+
 func TestMarkNeverFallsBehindWhatAProcessWasAnswered(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		var processes sync.WaitGroup
