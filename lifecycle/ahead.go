@@ -39,7 +39,7 @@ func overtaken(r *Record, p *Policy, name RuleName, now time.Time) time.Time {
 	if rule == nil || rule.YieldsTo == "" {
 		return time.Time{}
 	}
-	due := ruleNamed(rule.YieldsTo).Due(r, p)
+	due := ruleNamed(rule.YieldsTo).Due(*r, p)
 	if !due.After(now) {
 		return time.Time{}
 	}

@@ -1,6 +1,20 @@
 package lifecycle
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Most looks find nothing: a plan over a million records must not leave a million things behind to be tidied up.
+func TestALookThatFindsNothingAllocatesNothing(t *testing.T) {
+	p, now := DefaultPolicy(), at("2026-06-01T00:00:00Z")
+	stayed := contoso()
+	stayed.Stayed = RuleNames()
+	for _, r := range []Record{contoso(), contoso(extending), contoso(withGlobalAdministrator), contoso(expired), contoso(pending), stayed} {
+		require.Zero(t, testing.AllocsPerRun(100, func() { _ = Evaluate(r, p, now, EndTerm) }), r.Status)
+	}
+}
 
 // What a sweep costs for a record that it need not have looked at: the case that there are most of.
 func BenchmarkEvaluateNothingDue(b *testing.B) {
@@ -21,6 +35,18 @@ func BenchmarkEvaluateEndTerm(b *testing.B) {
 	for b.Loop() {
 		if d := Evaluate(r, p, now); d.Record.Status != Expired {
 			b.Fatal("it did not end")
+		}
+	}
+}
+
+// What it costs to say what a decision means to those who count, and to programs.
+func BenchmarkWhatADecisionMeans(b *testing.B) {
+	r, p := contoso(), DefaultPolicy()
+	d := Evaluate(r, p, r.End)
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(d.Fired()) != 1 || len(d.Firings()) != 1 || len(d.Announcements()) != 1 {
+			b.Fatal("it means something else")
 		}
 	}
 }

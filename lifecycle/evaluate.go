@@ -15,7 +15,12 @@ import (
 // Only the rules named in only fire, all where none is named; a due timer of another rule stops the record there, and so does
 // one that is on hold.
 func Evaluate(r Record, p *Policy, now time.Time, only ...RuleName) Decision {
+	rule, next := firing(&r, p, now, only)
+	if rule == nil { // what most looks find; it must cost nothing
+		return Decision{Record: r, Recorded: now, Next: next}
+	}
 	d := Decision{Record: r, Recorded: now}
+	rule.Fire(&d, p, next.At)
 	d.settle(p, only)
 	return d
 }
@@ -23,28 +28,36 @@ func Evaluate(r Record, p *Policy, now time.Time, only ...RuleName) Decision {
 // settle fires what is due at d.Recorded, and sets d.Next to what is not.
 func (d *Decision) settle(p *Policy, only []RuleName) {
 	for {
-		rule, due := firstDue(&d.Record, p, d.Recorded)
+		rule, next := firing(&d.Record, p, d.Recorded, only)
 		if rule == nil {
-			d.Next = Timer{}
+			d.Next = next
 			return
 		}
-		if due.After(d.Recorded) || len(only) > 0 && !slices.Contains(only, rule.Name) || slices.Contains(d.Record.Stayed, rule.Name) {
-			d.Next = Timer{Rule: rule.Name, At: due}
-			return
-		}
-		rule.Fire(d, p, due)
+		rule.Fire(d, p, next.At)
 	}
+}
+
+// firing is the rule that fires now, and its timer; nil where none does, and the timer that comes next or is not let through.
+func firing(r *Record, p *Policy, now time.Time, only []RuleName) (*Rule, Timer) {
+	rule, due := firstDue(r, p, now)
+	switch {
+	case rule == nil:
+		return nil, Timer{}
+	case due.After(now) || len(only) > 0 && !slices.Contains(only, rule.Name) || slices.Contains(r.Stayed, rule.Name):
+		return nil, Timer{Rule: rule.Name, At: due}
+	}
+	return rule, Timer{Rule: rule.Name, At: due}
 }
 
 // firstDue is the rule that falls due first, and when; nil where none ever does. A rule whose better is due too stays silent.
 func firstDue(r *Record, p *Policy, now time.Time) (first *Rule, at time.Time) {
 	for i := range Rules {
 		rule := &Rules[i]
-		due := rule.Due(r, p)
+		due := rule.Due(*r, p)
 		if due.IsZero() || (first != nil && !due.Before(at)) {
 			continue
 		}
-		if rule.YieldsTo != "" && isDue(ruleNamed(rule.YieldsTo).Due(r, p), now) {
+		if rule.YieldsTo != "" && isDue(ruleNamed(rule.YieldsTo).Due(*r, p), now) {
 			continue
 		}
 		first, at = rule, due

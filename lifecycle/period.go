@@ -120,27 +120,31 @@ func (p *Period) add(n int64, u periodUnit) error {
 // String writes the period in its one canonical form: years and months, then days, then hours, minutes and seconds;
 // never weeks. The zero period is "PT0S".
 func (p Period) String() string {
+	var room [64]byte
+	return string(p.appendTo(room[:0]))
+}
+
+// appendTo is String, behind what b holds.
+func (p Period) appendTo(b []byte) []byte {
 	if p == (Period{}) {
-		return "PT0S"
+		return append(b, "PT0S"...)
 	}
-	var b strings.Builder
 	part := func(n int64, letter byte) {
 		if n != 0 {
-			b.WriteString(strconv.FormatInt(n, 10))
-			b.WriteByte(letter)
+			b = append(strconv.AppendInt(b, n, 10), letter)
 		}
 	}
-	b.WriteByte('P')
+	b = append(b, 'P')
 	part(int64(p.Months/12), 'Y')
 	part(int64(p.Months%12), 'M')
 	part(int64(p.Span/Day), 'D')
 	if clock := p.Span % Day; clock != 0 {
-		b.WriteByte('T')
+		b = append(b, 'T')
 		part(int64(clock/time.Hour), 'H')
 		part(int64(clock%time.Hour/time.Minute), 'M')
 		part(int64(clock%time.Minute/time.Second), 'S')
 	}
-	return b.String()
+	return b
 }
 
 // IsZero says whether the period is no time at all.

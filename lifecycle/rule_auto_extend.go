@@ -9,7 +9,7 @@ const AutoExtend RuleName = "auto-extend"
 var autoExtend = Rule{
 	Name:    AutoExtend,
 	Summary: "a term that extends itself is extended at its end",
-	Due: func(r *Record, p *Policy) time.Time {
+	Due: func(r Record, p *Policy) time.Time {
 		if r.Status != Active || !r.Extends() || p.AutoExtend.By.IsZero() {
 			return time.Time{}
 		}

@@ -9,7 +9,7 @@ const EndTerm RuleName = "end-term"
 var endTerm = Rule{
 	Name:    EndTerm,
 	Summary: "a term that is over ends the relationship",
-	Due: func(r *Record, _ *Policy) time.Time {
+	Due: func(r Record, _ *Policy) time.Time {
 		if !r.ReallyEnds() {
 			return time.Time{}
 		}

@@ -8,7 +8,7 @@ const ExpirePending RuleName = "expire-pending"
 var expirePending = Rule{
 	Name:    ExpirePending,
 	Summary: "a request that nobody approved lapses",
-	Due: func(r *Record, p *Policy) time.Time {
+	Due: func(r Record, p *Policy) time.Time {
 		if r.Status != ApprovalPending {
 			return time.Time{}
 		}

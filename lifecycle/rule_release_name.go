@@ -8,7 +8,7 @@ const ReleaseName RuleName = "release-name"
 var releaseName = Rule{
 	Name:    ReleaseName,
 	Summary: "the name of an ended relationship comes free",
-	Due: func(r *Record, p *Policy) time.Time {
+	Due: func(r Record, p *Policy) time.Time {
 		if !r.Status.Ended() || !r.NameReleased.IsZero() {
 			return time.Time{}
 		}

@@ -12,8 +12,8 @@ var warnExpiry = Rule{
 	Name:     WarnExpiry,
 	Summary:  "both sides are warned of an end that is coming",
 	YieldsTo: EndTerm,
-	Due: func(r *Record, p *Policy) time.Time {
-		_, moment := nextStage(r, p)
+	Due: func(r Record, p *Policy) time.Time {
+		_, moment := nextStage(&r, p)
 		return moment
 	},
 	Fire: func(d *Decision, p *Policy, due time.Time) {

@@ -15,8 +15,9 @@ type Rule struct {
 	// Summary says in a line, for people, what the rule does.
 	Summary string
 
-	// Due is the instant at which the rule falls due for r; the zero time is never.
-	Due func(r *Record, p *Policy) time.Time
+	// Due is the instant at which the rule falls due for r; the zero time is never. It gets a copy: it can only look, and who asks
+	// need not keep the record on the heap for it.
+	Due func(r Record, p *Policy) time.Time
 
 	// Fire changes d.Record as the rule wants it at the instant it fell due, and notes in d what there is to tell.
 	// It must move what Due answers: a rule that has fired is not due again at the same instant.

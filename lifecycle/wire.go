@@ -237,10 +237,18 @@ const instantLayout = "2006-01-02T15:04:05.999999Z"
 
 // FormatInstant writes an instant as the product does everywhere: RFC 3339, UTC, microseconds kept; nothing for the zero time.
 func FormatInstant(t time.Time) string {
+	var room [len(instantLayout) + 8]byte
+	return string(appendInstant(room[:0], t))
+}
+
+// appendInstant is [FormatInstant], behind what b holds. Package time has a way of its own with RFC 3339, several times as fast as
+// with any other layout; it writes all that is finer than a second, so what is finer than a microsecond is cut off before.
+func appendInstant(b []byte, t time.Time) []byte {
 	if t.IsZero() {
-		return ""
+		return b
 	}
-	return t.UTC().Format(instantLayout)
+	t = t.UTC()
+	return t.Add(-time.Duration(t.Nanosecond()%int(time.Microsecond))).AppendFormat(b, time.RFC3339Nano)
 }
 
 // The years that an instant may lie in. Outside are the ways in which other systems write "none" and "never" (0001, 9999),
