@@ -30,10 +30,10 @@ const eventColumns = `e.relationship_key AS key, e.version, e.type, e.rule, e.ef
 
 // selectEvents reads events with the ids of their relationships, of drafts that were deleted too.
 const selectEvents = `SELECT COALESCE(t.id, d.id, '') AS id, ` + eventColumns + ` FROM events AS e
-	LEFT JOIN relationships AS t ON t.key = e.relationship_key LEFT JOIN tombstones AS d ON d.key = e.relationship_key `
+	LEFT JOIN agreements AS t ON t.key = e.relationship_key LEFT JOIN tombstones AS d ON d.key = e.relationship_key `
 
 // keysOf are the keys of the relationships that have, or had, the id: a draft may have been deleted and imported anew.
-const keysOf = `(SELECT key FROM relationships WHERE id = :id UNION ALL SELECT key FROM tombstones WHERE id = :id)`
+const keysOf = `(SELECT key FROM agreements WHERE id = :id UNION ALL SELECT key FROM tombstones WHERE id = :id)`
 
 // Events lists the history of one relationship, in the order in which it happened; nothing where there never was such a
 // relationship. Refusals are no part of it.
@@ -84,7 +84,7 @@ func keyOfRelationship(ctx context.Context, s session, id string) (key int64, er
 	if id == "" {
 		return 0, nil
 	}
-	err = s.get(ctx, &key, `SELECT key FROM relationships WHERE id = :id`, args{"id": id})
+	err = s.get(ctx, &key, `SELECT key FROM agreements WHERE id = :id`, args{"id": id})
 	return key, unlessNone(err)
 }
 
@@ -135,7 +135,7 @@ func isSmallPartner(ctx context.Context, s session, viewer *lifecycle.Caller) (b
 	if viewer == nil || viewer.Tenant == "" {
 		return false, nil
 	}
-	err := s.get(ctx, &n, `SELECT count(*) FROM (SELECT key FROM relationships WHERE partner_id = :tenant LIMIT :most) AS theirs`,
+	err := s.get(ctx, &n, `SELECT count(*) FROM (SELECT key FROM agreements WHERE partner_id = :tenant LIMIT :most) AS theirs`,
 		args{"tenant": clean(viewer.Tenant), "most": most})
 	return n < most, err
 }
@@ -173,13 +173,13 @@ func activityText(q *lifecycle.ActivityQuery, few bool) (string, args) {
 // index. SQLite begins a CROSS JOIN with the table that comes first; PostgreSQL knows by itself.
 func viewedParts(viewer *lifecycle.Caller, few bool) []string {
 	const (
-		fromEvents = ` FROM events AS e CROSS JOIN relationships AS t `
-		toEvents   = ` FROM relationships AS t CROSS JOIN events AS e `
+		fromEvents = ` FROM events AS e CROSS JOIN agreements AS t `
+		toEvents   = ` FROM agreements AS t CROSS JOIN events AS e `
 		asPartner  = ` WHERE t.key = e.relationship_key AND t.partner_id = :viewer AND e.version > 0 `
 		ofDeleted  = `SELECT t.id, ` + eventColumns + ` FROM tombstones AS t CROSS JOIN events AS e ` + asPartner
 		// What happened while it was a draft is the partner's business.
-		ofCustomer = `SELECT t.id, ` + eventColumns + toEvents + ` WHERE t.key = e.relationship_key AND t.customer_id = :viewer
-			AND t.customer_id <> '' AND t.status <> 'created' AND e.version > 0 AND e.to_status <> 'created' `
+		ofCustomer = `SELECT t.id, ` + eventColumns + ` FROM agreements AS t CROSS JOIN clocks AS k CROSS JOIN events AS e
+			WHERE t.key = e.relationship_key AND k.key = t.key AND t.customer_id = :viewer AND t.customer_id <> '' AND k.status <> 'created' AND e.version > 0 AND e.to_status <> 'created' `
 		refused = selectEvents + `WHERE e.version < 0 AND e.caller_tenant = :viewer `
 	)
 	ofPartner := `SELECT t.id, ` + eventColumns + fromEvents + asPartner
@@ -203,8 +203,8 @@ func viewedParts(viewer *lifecycle.Caller, few bool) []string {
 func activityConditions(q *lifecycle.ActivityQuery) where {
 	w := where{args: args{}}
 	w.and(q.Relationship != "", "e.relationship_key IN "+keysOf, "id", clean(q.Relationship))
-	w.and(len(q.Types) > 0, "e.type IN {{list types}}", "types", page[lifecycle.EventType](q.Types))
-	w.and(len(q.Actors) > 0, "e.actor IN {{list actors}}", "actors", page[lifecycle.Actor](q.Actors))
+	w.and(len(q.Types) > 0, "e.type {{in types}}", "types", page[lifecycle.EventType](q.Types))
+	w.and(len(q.Actors) > 0, "e.actor {{in actors}}", "actors", page[lifecycle.Actor](q.Actors))
 	w.and(q.Caller != "", "e.caller = :caller", "caller", clean(q.Caller))
 	w.and(q.Tenant != "", "e.caller_tenant = :tenant", "tenant", clean(q.Tenant))
 	w.and(q.Request != "", "e.request_id = :request", "request", clean(q.Request))

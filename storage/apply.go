@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -102,16 +103,40 @@ type updateRow struct {
 	Fires bool  `json:"fires"`
 }
 
-var updatePage = `UPDATE relationships SET
-		partner_id = r.partner_id, display_name = r.display_name, name_key = r.name_key, duration = r.duration,
-		auto_extend = r.auto_extend, status = r.status, customer_id = r.customer_id, customer_name = r.customer_name,
-		roles = r.roles, created_at = r.created_at, modified_at = r.modified_at, locked_at = r.locked_at,
-		activated_at = r.activated_at, end_at = r.end_at, warn_after = r.warn_after, name_released_at = r.name_released_at,
-		version = r.version, next_rule = r.next_rule, next_at = r.next_at, approved_at = r.approved_at, assigned = r.assigned,
-		stayed = ` + stayedOf("r") + `
-	FROM {{rows was BIGINT, fires BOOLEAN, ` + relationshipColumns + `}}
-	WHERE relationships.key = r.key AND relationships.version = r.was AND (relationships.stayed = FALSE OR r.fires = FALSE)
-	RETURNING relationships.key`
+// Both tables are guarded by the row of the clock: nobody changes an agreement without having changed that.
+var (
+	updateClocks = `UPDATE clocks SET ` + setTo(clockColumns) + ` FROM {{rows key BIGINT, was BIGINT, fires BOOLEAN, ` + clockColumns + `}}
+		WHERE clocks.key = r.key AND clocks.version = r.was AND (clocks.stayed = FALSE OR r.fires = FALSE)
+		RETURNING clocks.key`
+
+	updateAgreements = `UPDATE agreements SET ` + setTo(changingColumns) + ` FROM {{rows key BIGINT, ` + changingColumns + `}} WHERE agreements.key = r.key`
+
+	// With another customer it may be another tenant's hold that covers it.
+	updateStays = `UPDATE clocks SET stayed = ` + stayedOf("a") + ` FROM {{rows key BIGINT}} JOIN agreements AS a ON a.key = r.key
+		WHERE clocks.key = r.key AND clocks.stayed <> (` + stayedOf("a") + `)`
+)
+
+// changingColumns are those of an agreement that may change; the digest does with an import only.
+var changingColumns = strings.NewReplacer("key BIGINT, id TEXT, ", "", ", digest TEXT", "").Replace(agreementColumns)
+
+// setTo sets the columns of a table to those of the page.
+func setTo(columns string) string {
+	var b strings.Builder
+	for i, column := range strings.Split(columns, ",") {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		name := strings.Fields(column)[0]
+		b.WriteString(name + " = r." + name)
+	}
+	return b.String()
+}
+
+// rewrites says whether a decision may change what was agreed on: people do, and a name that comes free. All other timers move
+// the clock alone.
+func rewrites(d *lifecycle.Decided) bool {
+	return !d.Record.NameReleased.IsZero() || slices.ContainsFunc(d.Changes, func(c lifecycle.Change) bool { return c.Rule == "" })
+}
 
 // updateRelationships writes the records that are still at their version and that no hold forbids to change, and says which they were.
 func updateRelationships(ctx context.Context, s session, decided []lifecycle.Decided) (written map[int64]bool, err error) {
@@ -120,12 +145,28 @@ func updateRelationships(ctx context.Context, s session, decided []lifecycle.Dec
 		rows[i] = updateRow{rowOf(decided[i].Key, &decided[i].Decision), decided[i].Version, len(decided[i].Fired()) > 0}
 	}
 	var keys []int64
-	err = s.list(ctx, &keys, updatePage, args{"rows": page[updateRow](rows)})
+	if err := s.list(ctx, &keys, updateClocks, args{"rows": page[updateRow](rows)}); err != nil {
+		return nil, err
+	}
 	written = make(map[int64]bool, len(keys))
 	for _, key := range keys {
 		written[key] = true
 	}
-	return written, err
+	var rewritten []updateRow
+	for i := range decided {
+		if written[decided[i].Key] && rewrites(&decided[i]) {
+			rewritten = append(rewritten, rows[i])
+		}
+	}
+	if len(rewritten) == 0 {
+		return written, nil
+	}
+	for _, statement := range []string{updateAgreements, updateStays} {
+		if _, err := s.exec(ctx, statement, args{"rows": page[updateRow](rewritten)}); err != nil {
+			return nil, err
+		}
+	}
+	return written, nil
 }
 
 // A tombstone is what is left of a record that is deleted: what its history is about.
@@ -152,7 +193,8 @@ func bury(ctx context.Context, s session, decided []lifecycle.Decided) error {
 		`INSERT INTO tombstones (key, id, partner_id, display_name, deleted_at) SELECT r.key, r.id, r.partner_id, r.display_name, r.deleted_at
 			FROM {{rows key BIGINT, id TEXT, partner_id TEXT, display_name TEXT, deleted_at INSTANT}}`,
 		`DELETE FROM assignments WHERE relationship_key IN (SELECT r.key FROM {{rows key BIGINT}})`,
-		`DELETE FROM relationships WHERE key IN (SELECT r.key FROM {{rows key BIGINT}})`,
+		`DELETE FROM clocks WHERE key IN (SELECT r.key FROM {{rows key BIGINT}})`,
+		`DELETE FROM agreements WHERE key IN (SELECT r.key FROM {{rows key BIGINT}})`,
 	} {
 		if _, err := s.exec(ctx, statement, args{"rows": page[tombstone](rows)}); err != nil {
 			return err
@@ -197,15 +239,13 @@ const (
 	eventNames = `version, type, rule, effective_at, recorded_at, from_status, to_status, end_at, reason, actor, fingerprint`
 	askedNames = `caller, caller_tenant, caller_role, address, request_id, action, subject, detail`
 
-	insertTimedEvents = `INSERT INTO events (relationship_key, ` + eventNames + `) SELECT key, ` + eventNames + ` FROM {{rows ` + eventFields + `}}
-		WHERE TRUE ON CONFLICT (relationship_key, version) DO NOTHING`
+	insertTimedEvents = `INSERT INTO events (relationship_key, ` + eventNames + `) SELECT key, ` + eventNames + ` FROM {{rows ` + eventFields + `}}`
 
 	// What is empty is missing from the page, so that it stays small.
 	insertEventsWithAll = `INSERT INTO events (relationship_key, ` + eventNames + `, ` + askedNames + `)
 		SELECT key, ` + eventNames + `, COALESCE(caller, ''), COALESCE(caller_tenant, ''), COALESCE(caller_role, ''), COALESCE(address, ''),
 			COALESCE(request_id, ''), COALESCE(action, ''), COALESCE(subject, ''), COALESCE(detail, '')
-		FROM {{rows ` + eventFields + `, ` + askedFields + `}}
-		WHERE TRUE ON CONFLICT (relationship_key, version) DO NOTHING`
+		FROM {{rows ` + eventFields + `, ` + askedFields + `}}`
 )
 
 func eventRowOf(key int64, recorded time.Time, c *lifecycle.Change) eventRow {
@@ -221,7 +261,12 @@ func eventRowOf(key int64, recorded time.Time, c *lifecycle.Change) eventRow {
 
 // insertEvents writes the changes down.
 func insertEvents(ctx context.Context, s session, decided []lifecycle.Decided) error {
-	var rows []eventRow
+	return insertEventRows(ctx, s, eventRowsOf(decided))
+}
+
+// eventRowsOf are the events of what was decided, the last of each record with its fingerprint.
+func eventRowsOf(decided []lifecycle.Decided) []eventRow {
+	rows := make([]eventRow, 0, len(decided))
 	for i := range decided {
 		for j := range decided[i].Changes {
 			rows = append(rows, eventRowOf(decided[i].Key, decided[i].Recorded, &decided[i].Changes[j]))
@@ -230,10 +275,12 @@ func insertEvents(ctx context.Context, s session, decided []lifecycle.Decided) e
 			rows[len(rows)-1].Fingerprint = decided[i].Record.Fingerprint()
 		}
 	}
-	return insertEventRows(ctx, s, rows)
+	return rows
 }
 
-// insertEventRows is the one way in which an event is written: those that are new wait for the ledger from here on.
+// insertEventRows is the one way in which an event is written: from here on it waits for the ledger. Its record has just come to the
+// event's version, so it is there for the first time; if it is not, the history and the record contradict each other, and the
+// database refuses both rather than that one of the two is lost.
 func insertEventRows(ctx context.Context, s session, rows []eventRow) error {
 	if len(rows) == 0 {
 		return nil
@@ -242,9 +289,8 @@ func insertEventRows(ctx context.Context, s session, rows []eventRow) error {
 	if slices.ContainsFunc(rows, func(row eventRow) bool { return row.askedRow != askedRow{} }) {
 		insert = insertEventsWithAll
 	}
-	var written []loggedRow
-	if err := s.list(ctx, &written, insert+returningLogged, args{"rows": page[eventRow](rows)}); err != nil {
+	if _, err := s.exec(ctx, insert, args{"rows": page[eventRow](rows)}); err != nil {
 		return err
 	}
-	return queueForLedger(ctx, s, written)
+	return queueForLedger(ctx, s, rows)
 }

@@ -219,7 +219,7 @@ func (s *Snapshot) EachName(ctx context.Context, fn func(lifecycle.HolderOfName)
 		Key     int64  `json:"key"`
 		ID      string `json:"id"`
 	}
-	return said("read all names", each(ctx, s.session, `SELECT partner_id, name_key, key, id FROM relationships WHERE name_released_at IS NULL
+	return said("read all names", each(ctx, s.session, `SELECT partner_id, name_key, key, id FROM agreements WHERE name_released_at IS NULL
 		ORDER BY partner_id, name_key, key`, nil, func(row *nameRow) error {
 		return fn(lifecycle.HolderOfName{Partner: row.Partner, NameKey: row.NameKey, Key: row.Key, ID: row.ID})
 	}))
@@ -340,12 +340,12 @@ func (s *Snapshot) countsInto(ctx context.Context, b *lifecycle.Books) error {
 	if err := s.get(ctx, &b.NextOrder, `SELECT next FROM counters WHERE name = :name`, args{"name": refusalCounter}); err != nil {
 		return err
 	}
-	if err := s.get(ctx, &b.Relationships, `SELECT count(*) FROM relationships`, nil); err != nil {
+	if err := s.get(ctx, &b.Relationships, `SELECT count(*) FROM clocks`, nil); err != nil {
 		return err
 	}
 	var err error
 	if b.MissingGuards, err = missingGuards(ctx, s.session); err != nil {
 		return err
 	}
-	return s.list(ctx, &b.RepeatedIDs, `SELECT id FROM relationships GROUP BY id HAVING count(*) > 1 ORDER BY id LIMIT 100`, nil)
+	return s.list(ctx, &b.RepeatedIDs, `SELECT id FROM agreements GROUP BY id HAVING count(*) > 1 ORDER BY id LIMIT 100`, nil)
 }

@@ -130,12 +130,12 @@ func (db *DB) BulkResults(ctx context.Context, job, after int64, limit int, outc
 	w := where{args: args{}}
 	w.and(true, "b.job_id = :job", "job", job)
 	w.and(after > 0, "b.relationship_key > :after", "after", after)
-	w.and(len(outcomes) > 0, "b.outcome IN {{list outcomes}}", "outcomes", page[lifecycle.BulkOutcome](outcomes))
+	w.and(len(outcomes) > 0, "b.outcome {{in outcomes}}", "outcomes", page[lifecycle.BulkOutcome](outcomes))
 	text, a := w.order("b.relationship_key", limit)
 	err = db.read(ctx, fmt.Sprintf("list the results of bulk job %d", job), func(s session) error {
 		results = nil
 		return each(ctx, s, `SELECT b.job_id, b.relationship_key AS key, COALESCE(t.id, gone.id, '') AS id, b.outcome, b.reason, b.detail
-			FROM bulk_results AS b LEFT JOIN relationships AS t ON t.key = b.relationship_key
+			FROM bulk_results AS b LEFT JOIN agreements AS t ON t.key = b.relationship_key
 			LEFT JOIN tombstones AS gone ON gone.key = b.relationship_key `+text, a, func(row *bulkResultRow) error {
 			results = append(results, lifecycle.BulkResult{Job: row.Job, Key: row.Key, RelationshipID: row.ID, Outcome: row.Outcome,
 				Reason: row.Reason, Detail: row.Detail})
@@ -251,8 +251,11 @@ func (b *bulkPage) read(ctx context.Context, s session, f lifecycle.Filter, job 
 	if err := s.list(ctx, &b.keys, s.dialect.fill(text), v.args); err != nil || len(b.keys) == 0 {
 		return err
 	}
+	if err := lockClocks(ctx, s, `IN (SELECT r.key FROM {{rows key BIGINT}})`, args{"rows": page[keyRow](b.keys)}); err != nil {
+		return err
+	}
 	v = sieve{args{}}
-	text = selectRelationships + `WHERE t.key IN (SELECT r.key FROM {{rows key BIGINT}}) AND ` + v.condition(f) + ` ORDER BY t.key {{lock}}`
+	text = selectRelationships + `WHERE t.key IN (SELECT r.key FROM {{rows key BIGINT}}) AND ` + v.condition(f) + ` ORDER BY t.key`
 	v.args["rows"] = page[keyRow](b.keys)
 	return s.list(ctx, &b.rows, s.dialect.fill(text), v.args)
 }

@@ -257,7 +257,7 @@ func TestBulkPageMeetsWhatOthersChange(t *testing.T) {
 func TestRecordThatCannotBeReadDoesNotStopABulkJob(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		load(t, db, mixed(4)...)
-		_, err := db.pool.ExecContext(ctx, "UPDATE relationships SET duration = 'long' WHERE key = 1")
+		_, err := db.pool.ExecContext(ctx, "UPDATE agreements SET duration = 'long' WHERE key = 1")
 		require.NoError(t, err)
 		job, _, err := paged(db, bulked(t, db, switchOn), nil, 10, start)
 		require.NoError(t, err)

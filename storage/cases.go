@@ -13,7 +13,7 @@ import (
 func (db *DB) Case(ctx context.Context, id string) (c lifecycle.Case, err error) {
 	err = db.snap(ctx, func(snapshot *Snapshot) error {
 		s := snapshot.session
-		row, err := rowOfID(ctx, s, id, "")
+		row, err := rowOfID(ctx, s, id)
 		if err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func (r *renaming) Error() string { return "the name changes to one that is not 
 
 // act changes a record that keeps its name; where it does not, the error is a *renaming.
 func act(ctx context.Context, s session, id string, decide func(lifecycle.Case) (lifecycle.Decision, error)) (lifecycle.Decision, error) {
-	row, err := rowOfID(ctx, s, id, "{{lock}}")
+	row, err := lockedRowOfID(ctx, s, id)
 	if err != nil {
 		return lifecycle.Decision{}, err
 	}

@@ -184,15 +184,21 @@ func (db *DB) FailChunk(ctx context.Context, claimed lifecycle.ChunkRef, cause s
 	})
 }
 
-// IdleChunks lists open chunks of running sweeps that nobody works on: never claimed and rung before rungBefore, or with a
-// lease or a wait that ended by wall and not rung since, or rung before rungBefore. It marks them as rung at wall. Oldest
-// first, at most this many.
+// IdleChunks lists open chunks of running sweeps that nobody works on: with a lease or a wait that ended by wall and not rung since,
+// or rung before rungBefore; never claimed, though somebody has taken up a later one; or never claimed while nobody works on anything. The
+// others stand in line, and whoever rang for them again would only make the line longer. It marks them as rung at wall.
+// Oldest first, at most this many.
 func (db *DB) IdleChunks(ctx context.Context, wall, rungBefore time.Time, most int) (idle []lifecycle.ChunkRef, err error) {
 	err = db.write(ctx, "look for idle chunks", func(s session) error {
 		var rows []chunkRow
-		if err := s.list(ctx, &rows, `SELECT sweep_id, n, claim FROM chunks
-			WHERE sweep_id IN (SELECT id FROM sweeps WHERE state = 'running') AND state IN ('open', 'claimed') AND ready_at <= :wall
+		if err := s.list(ctx, &rows, `WITH line AS MATERIALIZED (
+				SELECT id, (SELECT max(c.n) FROM chunks AS c WHERE c.sweep_id = sweeps.id AND c.claim > 0) AS reached,
+					EXISTS (SELECT 1 FROM chunks AS c WHERE c.sweep_id = sweeps.id AND c.state = 'claimed' AND c.ready_at > :wall) AS moves
+				FROM sweeps WHERE state = 'running')
+			SELECT sweep_id, n, claim FROM chunks
+			WHERE sweep_id IN (SELECT id FROM line) AND state IN ('open', 'claimed') AND ready_at <= :wall
 			AND (rung_at IS NULL OR rung_at < :rung_before OR rung_at < ready_at)
+			AND (claim > 0 OR n < (SELECT reached FROM line WHERE id = sweep_id) OR NOT EXISTS (SELECT 1 FROM line WHERE moves))
 			ORDER BY state, sweep_id, n LIMIT :most {{lock skip}}`, args{"wall": at(wall), "rung_before": at(rungBefore), "most": most}); err != nil {
 			return err
 		}

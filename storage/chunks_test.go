@@ -121,6 +121,20 @@ func TestIdleChunkIsRungForNowAndThen(t *testing.T) {
 	})
 }
 
+func TestChunkThatStandsInLineIsNotIdle(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		load(t, db, active(1, start), active(2, start), active(3, start), active(4, start))
+		refs := cutAll(t, db, opened(t, db, start).ID, 1, 10)
+		claim(t, db, refs[0], start)
+		require.Empty(t, idle(t, db, start), "somebody works, and comes to them")
+		claim(t, db, refs[2], start)
+		require.Equal(t, []lifecycle.ChunkRef{refs[1]}, idle(t, db, start), "it was passed over")
+		require.Empty(t, idle(t, db, start.Add(time.Second)))
+		later := start.Add(2 * time.Minute)
+		require.Len(t, idle(t, db, later), 4, "nobody works any more")
+	})
+}
+
 func TestCancelledSweepDropsWhatNobodyWorksOn(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		load(t, db, active(1, start), active(2, start), active(3, start))
@@ -149,7 +163,7 @@ func TestCancelledSweepDropsWhatNobodyWorksOn(t *testing.T) {
 func TestRecordThatCannotBeReadIsAFailureAndTheOthersGoOn(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		ref := aChunk(t, db, 3)
-		for _, spoil := range []string{"UPDATE relationships SET duration = 'a while' WHERE key = 1", "UPDATE relationships SET roles = '' WHERE key = 2"} {
+		for _, spoil := range []string{"UPDATE agreements SET duration = 'a while' WHERE key = 1", "UPDATE agreements SET roles = '' WHERE key = 2"} {
 			_, err := db.pool.ExecContext(ctx, spoil)
 			require.NoError(t, err)
 		}
@@ -179,6 +193,7 @@ func TestChunkThatTheDatabaseRefusesIsLeftAsItWas(t *testing.T) {
 		require.NoError(t, err)
 		decided := decide(start, records...)
 		decided[2].Record.DisplayName = decided[1].Record.DisplayName
+		decided[2].Changes[0].Rule = "" // as if somebody had asked for it: timers rename nothing
 		_, err = db.ApplyChunk(ctx, chunk.ChunkRef, decided, lifecycle.Tally{Found: 3}, nil, start)
 		require.ErrorIs(t, err, lifecycle.ErrRefusedByDatabase)
 		require.Equal(t, records[0], mustRead(t, db, id(1)))
@@ -193,7 +208,7 @@ func TestChunkThatTheDatabaseRefusesIsLeftAsItWas(t *testing.T) {
 func TestSpoiltInstantOnSQLiteIsAFailure(t *testing.T) {
 	db := migrated(t, "sqlite::memory:", Live)
 	chunk := claim(t, db, aChunk(t, db, 2), start)
-	_, err := db.pool.ExecContext(ctx, "UPDATE relationships SET end_at = 'tomorrow' WHERE key = 1")
+	_, err := db.pool.ExecContext(ctx, "UPDATE clocks SET end_at = 'tomorrow' WHERE key = 1")
 	require.NoError(t, err)
 	records, failures, err := db.DueRecords(ctx, chunk, nil, start)
 	require.NoError(t, err)

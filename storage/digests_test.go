@@ -120,7 +120,7 @@ func TestDigestOfNothingWorthTellingIsNotMade(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		importContactsOf(t, db, reading(lifecycle.DailyDigest, "daily@example.com"))
 		end(t, db, 2)
-		_, err := db.pool.ExecContext(ctx, "UPDATE relationships SET roles = '?'")
+		_, err := db.pool.ExecContext(ctx, "UPDATE agreements SET roles = '?'")
 		require.NoError(t, err)
 		require.Zero(t, folded(t, db, digestMorning))
 		require.Equal(t, 2, count(t, db, "SELECT count(*) FROM notices WHERE status = 'dead' AND last_error <> ''"))

@@ -13,7 +13,7 @@ import (
 func (db *DB) Dossier(ctx context.Context, id string) (d lifecycle.Dossier, err error) {
 	err = db.snap(ctx, func(snapshot *Snapshot) error {
 		s := snapshot.session
-		row, err := rowOfID(ctx, s, id, "")
+		row, err := rowOfID(ctx, s, id)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			err = buried(ctx, s, id, &d)

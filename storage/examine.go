@@ -118,8 +118,8 @@ func smallestFloor(p *lifecycle.Policy, rules []lifecycle.RuleName) (floor int64
 
 // countDue counts what is due, up to most.
 func countDue(ctx context.Context, s session, sweep *lifecycle.Sweep, most int64) (due int64, err error) {
-	err = s.get(ctx, &due, `SELECT count(*) FROM (SELECT key FROM relationships WHERE next_at <= :as_of AND stayed = FALSE
-			AND next_rule IN {{list rules}} ORDER BY next_at, key LIMIT :most) AS due`,
+	err = s.get(ctx, &due, `SELECT count(*) FROM (SELECT key FROM clocks WHERE next_at <= :as_of AND stayed = FALSE
+			AND next_rule {{in rules}} ORDER BY next_at, key LIMIT :most) AS due`,
 		args{"as_of": at(sweep.AsOf), "rules": page[lifecycle.RuleName](lifecycle.ScanFor(sweep.Rules)), "most": most})
 	return due, err
 }
@@ -127,7 +127,7 @@ func countDue(ctx context.Context, s session, sweep *lifecycle.Sweep, most int64
 // foresee decides on every record that is due, page by page, and counts.
 func foresee(ctx context.Context, s session, e *examination) (*lifecycle.SweepPlan, error) {
 	plan := &lifecycle.SweepPlan{Records: map[lifecycle.RuleName]int64{}}
-	if err := s.get(ctx, &plan.Population, `SELECT count(*) FROM relationships`, nil); err != nil {
+	if err := s.get(ctx, &plan.Population, `SELECT count(*) FROM clocks`, nil); err != nil {
 		return nil, err
 	}
 	paused, err := pausedByName(ctx, s)
@@ -167,8 +167,9 @@ func decideSafely(r *lifecycle.Stored, p *lifecycle.Policy, sweep *lifecycle.Swe
 	return lifecycle.Evaluate(r.Record, p, sweep.AsOf, sweep.Rules...), true
 }
 
-var selectDuePage = selectRelationships + `WHERE (t.next_at, t.key) > (:after_at, :after_key) AND t.next_at <= :as_of AND t.stayed = FALSE
-	AND t.next_rule IN {{list rules}} ORDER BY t.next_at, t.key LIMIT :most`
+var selectDuePage = selectRelationships + `JOIN (SELECT key FROM clocks WHERE (next_at, key) > (:after_at, :after_key) AND next_at <= :as_of
+		AND stayed = FALSE AND next_rule {{in rules}} ORDER BY next_at, key LIMIT :most) AS due ON due.key = t.key
+	ORDER BY t.next_at, t.key`
 
 // duePage reads the next records that are due, as far as they can be read, and says which was the last and how many there were.
 func duePage(ctx context.Context, s session, sweep *lifecycle.Sweep, after lifecycle.Position) (records []lifecycle.Stored, last lifecycle.Position, n int, err error) {

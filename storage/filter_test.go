@@ -288,7 +288,7 @@ func TestCustomersAreListedOnceUnderTheirLatestName(t *testing.T) {
 		a, b, c := "aaaaaaaa-0000-4000-8000-00000000000a", "bbbbbbbb-0000-4000-8000-00000000000b", "cccccccc-0000-4000-8000-00000000000c"
 		load(t, db, with(1, partner, b, "Old", start.Add(-2)), with(2, partner, b, "New", start.Add(-time.Hour)), with(3, partner, b, "", start),
 			with(4, partner, a, "A", start), with(5, customer, c, "C", start), with(6, customer, b, "What another calls it", start), with(7, partner, "", "", start))
-		_, err := db.pool.ExecContext(ctx, "UPDATE relationships SET modified_at = NULL WHERE key = 1")
+		_, err := db.pool.ExecContext(ctx, "UPDATE clocks SET modified_at = NULL WHERE key = 1")
 		require.NoError(t, err)
 		of := lifecycle.Compare{Field: lifecycle.FieldPartner, By: lifecycle.Equal, Value: lifecycle.Value{Text: partner}}
 		for _, test := range []struct {
@@ -330,17 +330,17 @@ func TestListOfATenantIsARangeOfAnIndex(t *testing.T) {
 		}
 		for _, after := range []*lifecycle.Cursor{nil, {Key: int64(count/2 + 50)}} {
 			p := explained(lifecycle.AdminAgents, records[count/2].Partner, after)
-			require.Contains(t, p, "relationships_of_partner", p)
+			require.Contains(t, p, "agreements_of_partner", p)
 			require.NotContains(t, p, "Sort", p)
 			require.NotContains(t, p, "TEMP B-TREE", p)
 			p = explained(lifecycle.GlobalAdministrators, records[count/2].Customer.TenantID, after)
-			require.Contains(t, p, "relationships_of_customer", p)
+			require.Contains(t, p, "agreements_of_customer", p)
 			require.NotContains(t, p, "Seq Scan on relationships", p)
 			require.NotContains(t, p, "TEMP B-TREE", p)
 		}
 
 		text, a := customersOf(&lifecycle.CustomerQuery{Limit: 101})
 		p := plan(t, db, db.dialect.fill(text), a)
-		require.Contains(t, p, map[*dialect]string{sqlite: "relationships_of_customer (customer_id=?)", postgres: "Index Cond: (customer_id = c.customer_id)"}[db.dialect], p)
+		require.Contains(t, p, map[*dialect]string{sqlite: "agreements_of_customer (customer_id=?)", postgres: "Index Cond: (customer_id = c.customer_id)"}[db.dialect], p)
 	})
 }

@@ -19,6 +19,7 @@ const (
 	metaEvents     = "seenEvents" // how many events there were then
 	metaMissing    = "missing"    // what a witness knew of more, when that put everything on hold
 	metaAccepted   = "accepted"   // the same, once an operator has released it
+	metaImported   = "imported"   // when the latest import brought something
 )
 
 // HighWater is how far the deployment had come when a scheduler looked last; the zero time in it says that none has. The number of
@@ -186,6 +187,11 @@ func checkClock(ctx context.Context, s session, q lifecycle.QuarantinePolicy, no
 	if err != nil {
 		return unlessNone(err)
 	}
+	return compareClock(value, q, now)
+}
+
+// compareClock is an *astray where q does not believe a clock that shows now, since the mark is at value.
+func compareClock(value string, q lifecycle.QuarantinePolicy, now time.Time) error {
 	var seen dbTime
 	if err := seen.Scan(value); err != nil {
 		return fmt.Errorf("the high-water mark cannot be read: %w", err)
@@ -287,7 +293,7 @@ func (db *DB) CheckBacklog(ctx context.Context, q lifecycle.QuarantinePolicy, no
 			due = 0
 			return err
 		}
-		if err := s.get(ctx, &population, `SELECT count(*) FROM relationships`, nil); err != nil {
+		if err := s.get(ctx, &population, `SELECT count(*) FROM clocks`, nil); err != nil {
 			return err
 		}
 		most, _ = q.Backlog.Limit(population)
@@ -380,10 +386,11 @@ func (db *DB) CheckClock(ctx context.Context, q lifecycle.QuarantinePolicy, now 
 		return nil
 	}
 	err := db.read(ctx, "look whether the clock may be believed", func(s session) error {
-		if still, err := standstill(ctx, s); err != nil || still {
+		var seen []string
+		if err := s.list(ctx, &seen, `SELECT value FROM meta WHERE name = '`+metaSeen+`' AND`+goesOn, nil); err != nil || len(seen) == 0 {
 			return err
 		}
-		return checkClock(ctx, s, q, now)
+		return compareClock(seen[0], q, now)
 	})
 	var wrong *astray
 	if errors.As(err, &wrong) {

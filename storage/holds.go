@@ -218,17 +218,18 @@ func releaseHold(ctx context.Context, s session, id int64, note string, by lifec
 
 // spread brings the other two forms of holds up to date, after h was placed or released.
 func spread(ctx context.Context, s session, h *lifecycle.Hold) error {
-	about := `relationships.id = :subject`
+	about := `clocks.key = (SELECT key FROM agreements WHERE id = :subject)`
 	switch h.Kind {
 	case lifecycle.HoldRule, lifecycle.HoldEverything:
 		return writePaused(ctx, s)
 	case lifecycle.HoldTenant:
-		about = `relationships.key IN (SELECT key FROM relationships WHERE partner_id = :subject
-			UNION SELECT key FROM relationships WHERE customer_id = :subject AND customer_id <> '')`
+		about = `clocks.key IN (SELECT key FROM agreements WHERE partner_id = :subject
+			UNION SELECT key FROM agreements WHERE customer_id = :subject AND customer_id <> '')`
 	}
-	update := `UPDATE relationships SET stayed = TRUE WHERE stayed = FALSE AND ` + about
+	update := `UPDATE clocks SET stayed = TRUE WHERE stayed = FALSE AND ` + about
 	if !h.Active() {
-		update = `UPDATE relationships SET stayed = FALSE WHERE stayed = TRUE AND ` + about + ` AND NOT ` + covered("relationships")
+		update = `UPDATE clocks SET stayed = FALSE WHERE stayed = TRUE AND ` + about + ` AND NOT EXISTS (
+			SELECT 1 FROM agreements AS a WHERE a.key = clocks.key AND ` + covered("a") + `)`
 	}
 	_, err := s.exec(ctx, update, args{"subject": h.Subject})
 	return err

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -15,36 +16,96 @@ func (db *DB) ImportRelationships(ctx context.Context, batch []lifecycle.Incomin
 	if len(batch) == 0 {
 		return nil, nil
 	}
-	err = db.writeThroughGate(ctx, "import relationships", func(s session) error {
-		intakes, err = importRelationships(ctx, s, batch, p, now)
+	intakes, _, err = db.importRelationships(ctx, batch, p, now, false)
+	return intakes, err
+}
+
+// importRelationships is ImportRelationships, and says whether the database knew anything of the batch. A hopeful one expects not.
+func (db *DB) importRelationships(ctx context.Context, batch []lifecycle.Incoming, p *lifecycle.Policy, now time.Time, hopeful bool) (intakes []lifecycle.Intake, met bool, err error) {
+	err = db.writeBy(ctx, "import relationships", db.beginFilling, func(s session) error {
+		if err := atGate(ctx, s, enterGate); err != nil {
+			return err
+		}
+		intakes, met, err = importRelationships(ctx, s, batch, p, now, hopeful)
 		return err
 	})
 	if err != nil {
+		return nil, false, err
+	}
+	return intakes, met, nil
+}
+
+func importRelationships(ctx context.Context, s session, batch []lifecycle.Incoming, p *lifecycle.Policy, now time.Time, hopeful bool) (intakes []lifecycle.Intake, met bool, err error) {
+	// One import at a time: nobody else takes an id or a name between our look and our writing.
+	if _, err := holdCounter(ctx, s, relationshipCounter); err != nil {
+		return nil, false, err
+	}
+	if hopeful {
+		intakes, err = importUnmet(ctx, s, batch, p, now)
+		if err != nil || intakes != nil {
+			return intakes, false, err
+		}
+	}
+	r, err := openRegister(ctx, s, wantedOf(batch), p)
+	if err != nil {
+		return nil, false, err
+	}
+	r.now = now
+	met = len(r.byID) > 0
+	intakes = r.receiveAll(batch)
+	return intakes, met, r.write(ctx, s)
+}
+
+// importUnmet takes in a batch of which the database knows neither an id nor a name, without looking for them: its unique keys
+// say whether it does. Where it does, or where there is more to say of any record than that it is new, nothing is written and the
+// answer is nil.
+func importUnmet(ctx context.Context, s session, batch []lifecycle.Incoming, p *lifecycle.Policy, now time.Time) ([]lifecycle.Intake, error) {
+	var held bool
+	if err := s.get(ctx, &held, `SELECT EXISTS (SELECT 1 FROM holds WHERE released_at IS NULL)`, nil); err != nil || held {
+		return nil, err
+	}
+	r := newRegister(p)
+	r.now = now
+	intakes := r.receiveAll(batch)
+	if slices.ContainsFunc(intakes, func(in lifecycle.Intake) bool { return in.Taken != lifecycle.TakenNew }) {
+		return nil, nil
+	}
+	written, err := attempt(ctx, s, func() error { return r.write(ctx, s) })
+	if !written {
 		return nil, err
 	}
 	return intakes, nil
 }
 
-func importRelationships(ctx context.Context, s session, batch []lifecycle.Incoming, p *lifecycle.Policy, now time.Time) ([]lifecycle.Intake, error) {
-	// One import at a time: nobody else takes an id or a name between our look and our writing.
-	if _, err := holdCounter(ctx, s, relationshipCounter); err != nil {
-		return nil, err
+// attempt runs fn, and undoes what it has written where that meets a unique key that is there already. Nothing else in the
+// transaction is undone.
+func attempt(ctx context.Context, s session, fn func() error) (done bool, err error) {
+	if _, err := s.exec(ctx, "SAVEPOINT attempt", nil); err != nil {
+		return false, err
 	}
+	err = fn()
+	if err == nil {
+		_, err = s.exec(ctx, "RELEASE SAVEPOINT attempt", nil)
+		return err == nil, err
+	}
+	if !isUnique(err) {
+		return false, err
+	}
+	for _, statement := range []string{"ROLLBACK TO SAVEPOINT attempt", "RELEASE SAVEPOINT attempt"} {
+		if _, err := s.exec(ctx, statement, nil); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+func wantedOf(batch []lifecycle.Incoming) []wantedName {
 	wanted := make([]wantedName, len(batch))
 	for i := range batch {
 		name := nameOf(&batch[i].Record)
 		wanted[i] = wantedName{clean(batch[i].ID), heldName{clean(name.Partner), clean(name.NameKey)}}
 	}
-	r, err := openRegister(ctx, s, wanted, p)
-	if err != nil {
-		return nil, err
-	}
-	r.now = now
-	intakes := make([]lifecycle.Intake, len(batch))
-	for i := range batch {
-		intakes[i] = r.receive(&batch[i])
-	}
-	return intakes, r.write(ctx, s)
+	return wanted
 }
 
 // An Import is several batches that belong together. It belongs to one goroutine.
@@ -53,6 +114,22 @@ type Import struct {
 	tx    *transaction                      // of an atomic import
 	again []func(ctx context.Context) error // to be done once it is committed
 	over  bool
+	unmet int // batches in a row of which the database knew nothing
+}
+
+// hopeful says whether the next batch is likely to be unknown as well. A file is mostly new as a whole, or known as a whole, and
+// hoping in vain leaves dead rows behind on PostgreSQL. So the first batch is looked up, and several after one that was known.
+func (im *Import) hopeful() bool { return im.unmet > 0 }
+
+// learn takes to heart whether a batch was known.
+func (im *Import) learn(met bool) {
+	const cautious = 8 // batches
+	switch {
+	case !met:
+		im.unmet++
+	case im.unmet > 0: // in vain
+		im.unmet = -cautious
+	}
 }
 
 // BeginImport begins an import. An atomic one keeps one transaction until Commit, so that all of it comes in or nothing;
@@ -65,7 +142,7 @@ func (db *DB) BeginImport(ctx context.Context, atomic bool) (*Import, error) {
 	}
 	im := &Import{db: db}
 	if atomic {
-		tx, err := db.begin(ctx)
+		tx, err := db.beginFilling(ctx)
 		if err != nil {
 			return nil, said(doing, err)
 		}
@@ -82,13 +159,20 @@ func (im *Import) Relationships(ctx context.Context, batch []lifecycle.Incoming,
 	switch {
 	case im.over:
 		return nil, ErrImportIsOver
-	case im.tx == nil:
-		return im.db.ImportRelationships(ctx, batch, p, now)
 	case len(batch) == 0:
 		return nil, nil
 	}
-	intakes, err := importRelationships(ctx, im.tx.session, batch, p, now)
-	return intakes, said("import relationships", err)
+	var intakes []lifecycle.Intake
+	var met bool
+	var err error
+	if im.tx == nil {
+		intakes, met, err = im.db.importRelationships(ctx, batch, p, now, im.hopeful())
+	} else {
+		intakes, met, err = importRelationships(ctx, im.tx.session, batch, p, now, im.hopeful())
+		err = said("import relationships", err)
+	}
+	im.learn(met)
+	return intakes, err
 }
 
 // Contacts is [DB.ImportContacts] for one batch.

@@ -113,7 +113,7 @@ func TestNameIsHeldInEverySpellingUntilItIsReleased(t *testing.T) {
 		require.Equal(t, lifecycle.EventNameReleased, events[len(events)-1].Type)
 		require.Equal(t, free, events[len(events)-1].Effective)
 
-		_, err = db.pool.ExecContext(ctx, "UPDATE relationships SET name_released_at = NULL WHERE id = '"+id(1)+"'")
+		_, err = db.pool.ExecContext(ctx, "UPDATE agreements SET name_released_at = NULL WHERE id = '"+id(1)+"'")
 		require.ErrorIs(t, explained(err), lifecycle.ErrRefusedByDatabase, "the database itself holds the name")
 	})
 }

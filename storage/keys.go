@@ -10,12 +10,16 @@ import (
 // uniqueKeys are all unique keys of the tables: each keeps something from being there twice, and many a statement relies on its
 // refusing the second. A test holds that they are those of the migrations.
 var uniqueKeys = []string{
+	"agreements (id)",
+	"agreements (key)",
+	"agreements (partner_id, name_key) WHERE name_released_at IS NULL",
 	"assignments (relationship_key, group_id) WHERE status IN ('pending', 'active')",
 	"assignments (relationship_key, id)",
 	"bulk_jobs (id)",
 	"bulk_results (job_id, relationship_key)",
 	"channels (name)",
 	"chunks (sweep_id, n)",
+	"clocks (key)",
 	"contacts (tenant_id, role, mail_key)",
 	"counters (name)",
 	"event_batches (id)",
@@ -33,9 +37,6 @@ var uniqueKeys = []string{
 	"policies (id)",
 	"provisioning (relationship_key)",
 	"rations (channel, mail_key)",
-	"relationships (id)",
-	"relationships (key)",
-	"relationships (partner_id, name_key) WHERE name_released_at IS NULL",
 	"subscriptions (id)",
 	"sweep_failures (sweep_id, relationship_key)",
 	"sweeps (id)",

@@ -48,15 +48,15 @@ func TestGuardsThatAreTakenAwayAreMissed(t *testing.T) {
 		}))
 		return missing
 	}
-	const names, kept = "the unique key relationships (partner_id, name_key) WHERE name_released_at IS NULL", "the trigger that keeps events from being changed"
+	const names, kept = "the unique key agreements (partner_id, name_key) WHERE name_released_at IS NULL", "the trigger that keeps events from being changed"
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		require.Empty(t, missing(t, db))
-		require.Equal(t, []string{names}, missing(t, db, `DROP INDEX relationships_names`))
-		require.Equal(t, []string{names}, missing(t, db, `CREATE INDEX relationships_names ON relationships (partner_id, name_key) WHERE name_released_at IS NULL`), "it is not unique")
-		require.Equal(t, []string{names}, missing(t, db, `DROP INDEX relationships_names`,
-			`CREATE UNIQUE INDEX relationships_names ON relationships (partner_id, name_key) WHERE name_released_at IS NULL AND key < 5`), "it is of some only")
-		require.Empty(t, missing(t, db, `DROP INDEX relationships_names`,
-			`CREATE UNIQUE INDEX relationships_names ON relationships (partner_id, name_key) WHERE name_released_at IS NULL`))
+		require.Equal(t, []string{names}, missing(t, db, `DROP INDEX agreements_names`))
+		require.Equal(t, []string{names}, missing(t, db, `CREATE INDEX agreements_names ON agreements (partner_id, name_key) WHERE name_released_at IS NULL`), "it is not unique")
+		require.Equal(t, []string{names}, missing(t, db, `DROP INDEX agreements_names`,
+			`CREATE UNIQUE INDEX agreements_names ON agreements (partner_id, name_key) WHERE name_released_at IS NULL AND key < 5`), "it is of some only")
+		require.Empty(t, missing(t, db, `DROP INDEX agreements_names`,
+			`CREATE UNIQUE INDEX agreements_names ON agreements (partner_id, name_key) WHERE name_released_at IS NULL`))
 		if db.dialect == sqlite {
 			require.Equal(t, []string{kept}, missing(t, db, `DROP TRIGGER events_not_deleted`))
 			require.Equal(t, []string{kept}, missing(t, db, `CREATE TRIGGER events_not_deleted BEFORE DELETE ON events BEGIN SELECT 1; END`), "it lets all pass")

@@ -103,7 +103,7 @@ func readStandstills(ctx context.Context, s session, decided []lifecycle.Decided
 	if held.rulings, err = ruledSince(ctx, s, earliest); err != nil {
 		return held, err
 	}
-	if held.imports, err = imported(ctx, s, keys); err != nil {
+	if held.imports, err = importedSince(ctx, s, keys, earliest); err != nil {
 		return held, err
 	}
 	held.policies, err = dueByPolicySince(ctx, s, keys, earliest)
@@ -147,7 +147,20 @@ func ruledSince(ctx context.Context, s session, earliest time.Time) (rulings []r
 const selectImports = `SELECT relationship_key, max(recorded_at) AS recorded_at FROM events
 	WHERE relationship_key IN (SELECT r.key FROM {{rows key BIGINT}}) AND type IN ('imported', 'updatedByImport') GROUP BY relationship_key`
 
-func imported(ctx context.Context, s session, keys []keyRow) (imports map[int64]time.Time, err error) {
+// noteImport keeps when the latest import brought something.
+func noteImport(ctx context.Context, s session, now time.Time) error {
+	_, err := s.exec(ctx, `INSERT INTO meta (name, value) VALUES ('`+metaImported+`', :now)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE meta.value < excluded.value`, args{"now": at(now).String()})
+	return err
+}
+
+// importedSince says of which records a file brought the content, and when, where any import was after the earliest of what is late:
+// one before it explains nothing.
+func importedSince(ctx context.Context, s session, keys []keyRow, earliest time.Time) (imports map[int64]time.Time, err error) {
+	last, err := meta(ctx, s, metaImported)
+	if err != nil || last <= at(earliest).String() { // written so that they sort as text
+		return nil, unlessNone(err)
+	}
 	type importRow struct {
 		Key int64  `json:"relationship_key"`
 		At  dbTime `json:"recorded_at"`

@@ -22,17 +22,15 @@ type loggedRow struct {
 	Version int64 `json:"version"`
 }
 
-const returningLogged = ` RETURNING relationship_key AS key, version`
-
 // queueForLedger has the events that were just written wait for the ledger. It is part of their transaction, so none is lost, and
 // it adds a row to the end of a table, so nobody waits for anybody.
-func queueForLedger(ctx context.Context, s session, written []loggedRow) error {
+func queueForLedger(ctx context.Context, s session, written []eventRow) error {
 	if len(written) == 0 {
 		return nil
 	}
 	pairs := make([][2]int64, len(written))
-	for i, row := range written {
-		pairs[i] = [2]int64{row.Key, row.Version}
+	for i := range written {
+		pairs[i] = [2]int64{written[i].Key, written[i].Version}
 	}
 	text, err := json.Marshal(pairs)
 	if err != nil {
@@ -337,7 +335,7 @@ func eventsOf(ctx context.Context, s session, ids []lifecycle.EventID) (map[life
 	}
 	found := make(map[lifecycle.EventID]lifecycle.Logged, len(ids))
 	err := each(ctx, s, `SELECT COALESCE(t.id, d.id, '') AS id, `+eventColumns+` FROM {{rows key BIGINT, version BIGINT}} CROSS JOIN events AS e
-		LEFT JOIN relationships AS t ON t.key = e.relationship_key LEFT JOIN tombstones AS d ON d.key = e.relationship_key
+		LEFT JOIN agreements AS t ON t.key = e.relationship_key LEFT JOIN tombstones AS d ON d.key = e.relationship_key
 		WHERE e.relationship_key = r.key AND e.version = r.version`, args{"rows": page[loggedRow](rows)}, func(row *triedEventRow) error {
 		event, fault := row.event()
 		found[event.ID()] = lifecycle.Logged{Event: event, Fault: fault}
@@ -445,7 +443,7 @@ func (s *Snapshot) EachEventID(ctx context.Context, fn func(lifecycle.EventID) e
 
 // RelationshipOf is the id of the relationship with this key; empty where there is none, and never was.
 func (s *Snapshot) RelationshipOf(ctx context.Context, key int64) (id string, err error) {
-	err = s.get(ctx, &id, `SELECT id FROM relationships WHERE key = :key UNION ALL SELECT id FROM tombstones WHERE key = :key`, args{"key": key})
+	err = s.get(ctx, &id, `SELECT id FROM agreements WHERE key = :key UNION ALL SELECT id FROM tombstones WHERE key = :key`, args{"key": key})
 	return id, said("read the id of a relationship", unlessNone(err))
 }
 

@@ -166,7 +166,7 @@ func TestTamperingIsFound(t *testing.T) {
 				[]string{"changedEvent: leaf ", "otherHistory: "}},
 			{"another fingerprint", "UPDATE events SET fingerprint = '' WHERE relationship_key = 1 AND version = 1",
 				[]string{"changedEvent: leaf 0: event 1 of r-000001: is not what was logged; it now reads {", "otherHistory: "}},
-			{"another relationship's id", "UPDATE relationships SET id = 'r-other' WHERE key = 500",
+			{"another relationship's id", "UPDATE agreements SET id = 'r-other' WHERE key = 500",
 				[]string{"changedEvent: ", "changedEvent: ", "otherHistory: "}},
 			{"a removed event", "DELETE FROM events WHERE relationship_key = 300 AND version = 2",
 				[]string{"removedEvent: leaf ", "otherHistory: "}},
@@ -320,16 +320,21 @@ func TestSpoiltInstantIsFoundAndStopsNothing(t *testing.T) {
 	})
 }
 
-func TestWhatIsWrittenTwiceWaitsOnce(t *testing.T) {
+func TestEventThatIsThereAlreadyIsRefusedAndNothingWaitsForTheLedger(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		load(t, db, active(1, start.AddDate(0, 1, 0)))
 		sequenced(t, db, 300)
 		row := eventRow{Key: 1, Version: 1, Type: "x", EffectiveAt: at(start), RecordedAt: at(start)}
 		next := row
 		next.Version = 2
-		require.NoError(t, db.write(ctx, "test", func(s session) error { return insertEventRows(ctx, s, []eventRow{row, next}) }))
+		write := func(rows ...eventRow) error {
+			return db.write(ctx, "test", func(s session) error { return insertEventRows(ctx, s, rows) })
+		}
+		require.ErrorIs(t, write(row, next), lifecycle.ErrRefusedByDatabase, "the first is of a version that has its event")
+		require.Equal(t, 0, count(t, db, "SELECT count(*) FROM event_batches"))
+		require.NoError(t, write(next))
 		require.Equal(t, 1, count(t, db, "SELECT count(*) FROM event_batches WHERE events = '[[1,2]]'"))
-		require.NoError(t, db.write(ctx, "test", func(s session) error { return insertEventRows(ctx, s, []eventRow{row, next}) }))
+		require.ErrorIs(t, write(next), lifecycle.ErrRefusedByDatabase)
 		require.Equal(t, 1, count(t, db, "SELECT count(*) FROM event_batches"))
 	})
 }

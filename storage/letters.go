@@ -86,8 +86,8 @@ const letterFields = `SELECT n.relationship_key, n.version, n.ordinal, n.kind, n
 		n.claim, n.attempts, n.in_doubt, n.unknown, n.ready_at, n.last_error, n.sent_at, n.settled_at, n.erased, n.digest_at,
 		n.digest AS in_digest, n.note, n.noted_by, `
 
-const fromLetters = ` FROM notices AS n LEFT JOIN relationships AS t ON t.key = n.relationship_key
-	LEFT JOIN tombstones AS d ON d.key = n.relationship_key `
+const fromLetters = ` FROM notices AS n LEFT JOIN agreements AS t ON t.key = n.relationship_key
+	LEFT JOIN clocks AS k ON k.key = t.key LEFT JOIN tombstones AS d ON d.key = n.relationship_key `
 
 var (
 	// selectBareLetters leaves the messages out.
@@ -106,6 +106,9 @@ func ofAnyRelationship() string {
 	for column := range strings.SplitSeq(relationshipColumns, ",") {
 		name, kind := strings.Fields(column)[0], strings.Fields(column)[1]
 		value := "t." + name
+		if strings.Contains(clockColumns, name+" "+kind) {
+			value = "k." + name
+		}
 		if slices.Contains(left, name) {
 			value += ", d." + name
 		}
@@ -114,7 +117,7 @@ func ofAnyRelationship() string {
 		}
 		names = append(names, value+` AS "of.`+name+`"`)
 	}
-	return strings.Join(append(names, `COALESCE(t.stayed, FALSE) AS "of.stayed"`, paused+` AS "of.paused"`), ", ")
+	return strings.Join(append(names, `COALESCE(k.stayed, FALSE) AS "of.stayed"`, paused+` AS "of.paused"`), ", ")
 }
 
 func (row *letterRow) isDigest() bool { return row.Kind == lifecycle.KindDigest }
@@ -171,8 +174,8 @@ func letterConditions(q *lifecycle.LetterQuery) where {
 		}
 		w.and(true, "("+letterOrder+") IN (SELECT r.relationship_key, r.version, r.ordinal FROM {{rows "+letterKeyColumns+"}})", "rows", page[letterKey](rows))
 	}
-	w.and(len(q.Statuses) > 0, "n.status IN {{list statuses}}", "statuses", page[lifecycle.NoticeStatus](q.Statuses))
-	w.and(len(q.Kinds) > 0, "n.kind IN {{list kinds}}", "kinds", page[lifecycle.NoticeKind](q.Kinds))
+	w.and(len(q.Statuses) > 0, "n.status {{in statuses}}", "statuses", page[lifecycle.NoticeStatus](q.Statuses))
+	w.and(len(q.Kinds) > 0, "n.kind {{in kinds}}", "kinds", page[lifecycle.NoticeKind](q.Kinds))
 	w.and(q.Relationship != "", "n.relationship_key IN "+keysOf, "id", clean(q.Relationship))
 	w.and(q.Tenant != "", "n.tenant_id = :tenant", "tenant", clean(strings.ToLower(q.Tenant)))
 	w.and(q.Mail != "", "lower(n.mail) = lower(:mail)", "mail", clean(q.Mail))

@@ -160,7 +160,7 @@ func (d *dialect) files() []migrationFile {
 		if err != nil {
 			panic(err)
 		}
-		files = append(files, migrationFile{version, d.text(string(text))})
+		files = append(files, migrationFile{version, d.fill(string(text))})
 	}
 	slices.SortFunc(files, func(a, b migrationFile) int { return cmp.Compare(a.version, b.version) })
 	return files

@@ -84,7 +84,7 @@ const insertNoticePage = `INSERT INTO notices (relationship_key, version, ordina
 				ELSE r.status END AS fate
 		FROM {{rows ` + noticeColumns + `}}
 		LEFT JOIN contacts AS c ON c.tenant_id = r.tenant_id AND c.role = r.role AND r.goes_to = 0) AS f
-	WHERE TRUE ON CONFLICT (relationship_key, version, ordinal) DO NOTHING RETURNING status`
+	RETURNING status = 'queued' AS counts`
 
 // insertNotices writes a notice for each endpoint and for each person who holds the role now, or one to nobody where there
 // is none: that somebody should have been told is not forgotten. It counts those that are to be sent.
@@ -93,12 +93,5 @@ func insertNotices(ctx context.Context, s session, decided []lifecycle.Decided) 
 	if len(rows) == 0 {
 		return 0, nil
 	}
-	var statuses []lifecycle.NoticeStatus
-	err = s.list(ctx, &statuses, insertNoticePage, args{"rows": page[noticeRow](rows), "at_once": dawn})
-	for _, status := range statuses {
-		if status == lifecycle.NoticeQueued {
-			toSend++
-		}
-	}
-	return toSend, err
+	return s.count(ctx, insertNoticePage, args{"rows": page[noticeRow](rows), "at_once": dawn})
 }

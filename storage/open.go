@@ -32,6 +32,7 @@ type DB struct {
 //
 //	sqlite:PATH                 a file; it and its folder are created, for their owner alone
 //	sqlite:PATH?scratch         the same, quicker, and lost with a power cut: for trying things out
+//	sqlite:PATH?solitary        quicker still: a scratch file with one connection, so one query at a time, as in memory
 //	sqlite::memory:             gone with Close; one query at a time
 //	postgres://user:password@host:5432/name?sslmode=verify-full
 //
@@ -135,7 +136,11 @@ func postgresSource(text string, readOnly bool) (source, password string, err er
 	}
 	complete("application_name", "tenure")
 	complete("connect_timeout", "10")
-	complete("binary_parameters", "yes") // a query and its values in one go, where the driver would first have it prepared and wait
+	complete("random_page_cost", "1.1")              // nobody keeps a million relationships on disks that spin
+	complete("max_parallel_workers_per_gather", "0") // a chunk is read faster than a helper is started, and there are many chunks at once
+	complete("jit", "off")                           // the same
+	// A query and its values go in one, where the driver would first have it prepared and wait. Pages rely on it too.
+	query.Set("binary_parameters", "yes")
 	// A process whose machine vanished must not hold its locks until the system's two hours are over.
 	complete("idle_in_transaction_session_timeout", "600000") // milliseconds
 	complete("tcp_keepalives_idle", "30")

@@ -30,7 +30,7 @@ func TestFreshDatabaseAsksToBeMigrated(t *testing.T) {
 			errOf(db.BeginImport(ctx, true)), errOf(db.Snapshot(ctx)),
 		} {
 			require.ErrorIs(t, err, ErrNotMigrated)
-			require.ErrorContains(t, err, "version 0, this program needs 6")
+			require.ErrorContains(t, err, "version 0, this program needs 7")
 			require.ErrorContains(t, err, "tenure migrate")
 		}
 		require.NoError(t, db.Migrate(ctx, Live, start))
@@ -71,7 +71,7 @@ func TestDatabaseOfANewerProgramIsLeftAlone(t *testing.T) {
 		for _, open := range []func(context.Context, string) (*DB, error){Open, OpenReadOnly} {
 			_, err = open(ctx, url)
 			require.ErrorIs(t, err, ErrNewer)
-			require.ErrorContains(t, err, "its tables have version 99, this program knows up to 6; install the newer program")
+			require.ErrorContains(t, err, "its tables have version 99, this program knows up to 7; install the newer program")
 		}
 	})
 }
@@ -99,7 +99,7 @@ func TestManyMayMigrateAtOnce(t *testing.T) {
 		}
 		wait.Wait()
 		require.NoError(t, errors.Join(errs...))
-		require.Equal(t, 6, count(t, shared, "SELECT count(*) FROM schema_versions WHERE version_id > 0"))
+		require.Equal(t, 7, count(t, shared, "SELECT count(*) FROM schema_versions WHERE version_id > 0"))
 	})
 }
 
@@ -147,17 +147,34 @@ func TestReaderCannotWrite(t *testing.T) {
 		require.ErrorIs(t, reader.CancelSweep(ctx, 1, start), ErrReadOnly)
 		_, err = reader.ImportRelationships(ctx, incoming(active(2, start)), policy, start)
 		require.ErrorIs(t, err, ErrReadOnly)
-		_, err = reader.pool.ExecContext(ctx, "DELETE FROM relationships")
+		_, err = reader.pool.ExecContext(ctx, "DELETE FROM agreements")
 		require.ErrorIs(t, explained(err), ErrReadOnly, "the database itself refuses")
 		load(t, db, active(3, start))
 		mustRead(t, reader, id(3))
 	})
 }
 
+func TestASolitaryDatabaseDoesWhatOthersDo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "50%# of it.db")
+	db := migrated(t, "sqlite:"+path+"?solitary", Sandbox)
+	stored := load(t, db, active(1, start), active(2, start))
+	read, failures := lookAhead(t, db, OutlookQuery{DueBy: start})
+	require.Empty(t, failures)
+	require.Equal(t, stored, read)
+	require.NoError(t, db.Close())
+
+	_, err := OpenReadOnly(ctx, "sqlite:"+path+"?solitary")
+	require.ErrorContains(t, err, "has no readers")
+	other, err := OpenReadOnly(ctx, "sqlite:"+path)
+	require.NoError(t, err, "what is in it stays, and is a database like any other")
+	mustRead(t, other, id(2))
+	require.NoError(t, other.Close())
+}
+
 func TestFilesAreForTheirOwnerAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a folder", "50% of it?.db")
 	_, err := Open(ctx, "sqlite:"+path)
-	require.ErrorContains(t, err, "?scratch only")
+	require.ErrorContains(t, err, "?scratch or ?solitary")
 	path = strings.ReplaceAll(path, "?", "#")
 	db := migrated(t, "sqlite:"+path, Live)
 	load(t, db, active(1, start))

@@ -94,7 +94,7 @@ func (o *order) page(ctx context.Context, s session, q *lifecycle.LetterQuery) (
 		}
 	}
 	w := letterConditions(q)
-	w.and(true, "n.status IN {{list from_statuses}}", "from_statuses", page[lifecycle.NoticeStatus](o.way.From))
+	w.and(true, "n.status {{in from_statuses}}", "from_statuses", page[lifecycle.NoticeStatus](o.way.From))
 	w.and(o.sends, hasReceiver, "announcement", announcedFrom)
 	text, a := w.order(letterOrder, q.Limit)
 	if !o.DryRun {

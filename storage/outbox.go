@@ -295,8 +295,13 @@ func settle(ctx context.Context, s session, rows []settledRow) error {
 	return err
 }
 
+// mostCounted is up to where waiting letters are counted: whoever asks does so each second, and hardly wants more than to know whether
+// there are any.
+const mostCounted = 10_000
+
 // WaitingLetters counts, by channel, the letters that are to be sent by wall and that nobody has claimed, and under "" the
-// recipients' digests that are due by now. Channels that are off, or must not be used yet, are left out.
+// recipients' digests that are due by now. Where more than 10,000 wait on a channel it does not go on counting. Channels that are off,
+// or must not be used yet, are left out.
 func (db *DB) WaitingLetters(ctx context.Context, now, wall time.Time) (map[string]int64, error) {
 	// The index begins with the channel, so each channel is looked up in it, and then what is ready of each. Recipients are
 	// counted only where a digest is due at all: this is asked every second.
@@ -305,15 +310,17 @@ func (db *DB) WaitingLetters(ctx context.Context, now, wall time.Time) (map[stri
 			UNION ALL
 			SELECT (SELECT min(channel) FROM notices WHERE status IN ('queued', 'failed') AND channel > names.name) FROM names WHERE names.name IS NOT NULL)
 		SELECT what, n FROM (
-			SELECT names.name AS what, (SELECT count(*) FROM notices WHERE channel = names.name AND status IN ('queued', 'failed') AND ready_at <= :wall)
-				+ (SELECT count(*) FROM notices WHERE channel = names.name AND status IN ('queued', 'failed') AND ready_at > :far) AS n
+			SELECT names.name AS what, (SELECT count(*) FROM (SELECT 1 FROM notices
+					WHERE channel = names.name AND status IN ('queued', 'failed') AND ready_at <= :wall LIMIT :most) AS ready)
+				+ (SELECT count(*) FROM (SELECT 1 FROM notices
+					WHERE channel = names.name AND status IN ('queued', 'failed') AND ready_at > :far LIMIT :most) AS astray) AS n
 			FROM names WHERE names.name IS NOT NULL AND NOT EXISTS (
 				SELECT 1 FROM channels WHERE channels.name = names.name AND (is_off OR (ready_at > :wall AND ready_at <= :far)))
 			UNION ALL
 			SELECT '', count(*) FROM (SELECT DISTINCT channel, tenant_id, role, lower(mail) FROM notices
 				WHERE status = 'waiting' AND `+digestDue+`
 					AND EXISTS (SELECT 1 FROM notices WHERE status = 'waiting' AND `+digestDue+`)) AS recipients) AS counted
-		WHERE n > 0 AND`+goesOn, args{"wall": at(wall), "far": at(wall.Add(farAhead)), "now": at(now), "never": at(now.Add(noDigestAfter))})
+		WHERE n > 0 AND`+goesOn, args{"wall": at(wall), "far": at(wall.Add(farAhead)), "now": at(now), "never": at(now.Add(noDigestAfter)), "most": mostCounted})
 }
 
 // EraseRecipients erases names, addresses and messages of at most so many letters that were settled before an instant, and

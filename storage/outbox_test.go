@@ -283,7 +283,7 @@ func TestClockThatWasSetBackHoldsNothingUpForLong(t *testing.T) {
 func TestLetterAboutASpoiltRecordDoesNotKeepTheOthersBack(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		queue(t, db, 2)
-		_, err := db.pool.ExecContext(ctx, "UPDATE relationships SET roles = '?' WHERE key = 1")
+		_, err := db.pool.ExecContext(ctx, "UPDATE agreements SET roles = '?' WHERE key = 1")
 		require.NoError(t, err)
 		require.Len(t, claimed(t, db, asked(start, 10)), 1)
 		require.Equal(t, 1, count(t, db, "SELECT count(*) FROM notices WHERE relationship_key = 1 AND status = 'dead' AND last_error <> '' AND settled_at IS NOT NULL"))

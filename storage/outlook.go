@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -26,6 +27,7 @@ type Outlook struct {
 	snapshot *Snapshot
 	query    OutlookQuery
 	text     string
+	packed   *sqlx.Stmt // PostgreSQL: what reads a page; nil until the first
 	after    int64
 	over     bool
 	paused   []lifecycle.RuleName
@@ -45,21 +47,31 @@ func (db *DB) Outlook(ctx context.Context, q OutlookQuery) (*Outlook, error) {
 }
 
 // Close ends it.
-func (o *Outlook) Close() error { return o.snapshot.Close() }
+func (o *Outlook) Close() error { return o.snapshot.Close() } // what was prepared on its connection goes with the transaction's end
 
-// relationshipsInPage is how many relationships are read at a time: enough to keep several processors busy.
-const relationshipsInPage = 1000
+// most is how many relationships are read at a time: enough to keep several processors busy, and no more of those that are looked
+// at closely, about which much is kept.
+func (q *OutlookQuery) most() int {
+	if q.Timers {
+		return 4000
+	}
+	return 1000
+}
 
-// timerColumns are what timers go by, and what they change.
-const timerColumns = `t.key, t.partner_id, t.status, t.auto_extend, t.customer_id, t.roles, t.locked_at, t.end_at, t.warn_after, t.name_released_at,
-	t.version, t.assigned, t.stayed`
+// timerColumns are what timers go by, and what they change, in the order in which [readRecord] takes them. Roles are looked
+// at for one thing only, so nothing but that is sent.
+const timerColumns = `t.key, t.partner_id, t.status, t.auto_extend AND {{find}}(t.roles, '` + lifecycle.GlobalAdministrator + `') = 0 AS extends,
+	t.customer_id, t.locked_at, t.end_at, t.warn_after, t.name_released_at, t.version, t.assigned, t.stayed`
 
-const restColumns = `, t.id, t.display_name, t.customer_name, t.duration, t.created_at, t.modified_at, t.activated_at, t.approved_at`
+const allColumns = `t.key, t.partner_id, t.status, t.auto_extend, t.customer_id, t.locked_at, t.end_at, t.warn_after, t.name_released_at, t.version,
+	t.assigned, t.stayed, t.id, t.display_name, t.customer_name, t.duration, t.created_at, t.modified_at, t.activated_at, t.approved_at, t.roles`
 
+// outlookText reads a page. It goes by key, whatever is due: where much is due that is the order in which the table lies, and where
+// little is, PostgreSQL takes the index of what is due by itself.
 func outlookText(q *OutlookQuery) string {
-	columns := timerColumns
-	if !q.Timers {
-		columns += restColumns
+	columns := allColumns
+	if q.Timers {
+		columns = timerColumns
 	}
 	text := `SELECT ` + columns + ` FROM relationships AS t WHERE t.key > :after`
 	if q.Partner != "" {
@@ -71,15 +83,8 @@ func outlookText(q *OutlookQuery) string {
 	return text + ` ORDER BY t.key LIMIT :most`
 }
 
-// An outlookRow is a relationship as it comes from the driver. To make a record of it is work that others than the one who reads
-// can do.
-type outlookRow struct {
-	key, version, assigned              int64
-	partner, status, customer, roles    string
-	autoExtend, stayed                  bool
-	locked, end, warnAfter, released    any
-	id, name, customerName, duration    string
-	created, modified, active, approved any
+func (o *Outlook) args() args {
+	return args{"after": o.after, "partner": clean(strings.ToLower(o.query.Partner)), "due_by": at(o.query.DueBy), "most": o.query.most()}
 }
 
 // Next reads a page. What it answers with makes the records, and may be called in another goroutine; those that cannot be read
@@ -90,105 +95,82 @@ func (o *Outlook) Next(ctx context.Context) (decode func() ([]lifecycle.Stored, 
 	if o.over {
 		return nil, false, nil
 	}
-	rows, err := o.page(ctx)
+	rows, n, err := o.read(ctx)
 	if err != nil {
 		return nil, false, said("read relationships", err)
 	}
-	if o.over = len(rows) < relationshipsInPage; len(rows) == 0 {
+	if o.over = n < o.query.most(); n == 0 {
 		return nil, false, nil
 	}
-	o.after = rows[len(rows)-1].key
-	return func() ([]lifecycle.Stored, []lifecycle.Failure) { return o.decode(rows) }, true, nil
+	return func() ([]lifecycle.Stored, []lifecycle.Failure) { return recordsOf(rows, n, o.query.Timers, o.paused) }, true, nil
 }
 
-func (o *Outlook) page(ctx context.Context) ([]outlookRow, error) {
-	text, values, err := o.snapshot.bound(o.text, args{"after": o.after, "partner": clean(strings.ToLower(o.query.Partner)),
-		"due_by": at(o.query.DueBy), "most": relationshipsInPage})
+func (o *Outlook) read(ctx context.Context) (outlookRows, int, error) {
+	if o.snapshot.dialect != postgres {
+		return readRows(ctx, o.snapshot.session, o.text, o.args(), o.query.most(), &o.after)
+	}
+	text, values, err := o.snapshot.bound(packed(o.text), o.args())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	found, err := o.snapshot.q.QueryContext(ctx, text, values...)
-	if err != nil {
-		return nil, err
-	}
-	defer found.Close()
-	var row outlookRow
-	into := []any{&row.key, &row.partner, &row.status, &row.autoExtend, &row.customer, &row.roles, &row.locked, &row.end, &row.warnAfter,
-		&row.released, &row.version, &row.assigned, &row.stayed}
-	if !o.query.Timers {
-		into = append(into, &row.id, &row.name, &row.customerName, &row.duration, &row.created, &row.modified, &row.active, &row.approved)
-	}
-	rows := make([]outlookRow, 0, relationshipsInPage)
-	for found.Next() {
-		if err := found.Scan(into...); err != nil {
-			return nil, err
+	if o.packed == nil { // the driver gets bytes as bytes from a prepared statement, and otherwise as text
+		if o.packed, err = o.snapshot.tx.PreparexContext(ctx, text); err != nil {
+			return nil, 0, err
 		}
-		rows = append(rows, row)
 	}
-	return rows, found.Err()
+	var n int
+	var page []byte
+	err = o.packed.QueryRowContext(ctx, values...).Scan(&n, &o.after, &page)
+	return &packedRows{rest: string(page)}, n, err
 }
 
-func (o *Outlook) decode(rows []outlookRow) ([]lifecycle.Stored, []lifecycle.Failure) {
-	records := make([]lifecycle.Stored, 0, len(rows))
+// recordsOf makes records of n rows, in the order in which they came.
+func recordsOf(rows outlookRows, n int, timers bool, paused []lifecycle.RuleName) ([]lifecycle.Stored, []lifecycle.Failure) {
+	records := make([]lifecycle.Stored, n)
 	var failures []lifecycle.Failure
-	for i := range rows {
-		stored, err := rows[i].record(o.query.Timers)
-		if err != nil {
-			failures = append(failures, lifecycle.Failure{RelationshipID: rows[i].id, Key: stored.Key, Reason: err.Error()})
+	stopped, read := lifecycle.RuleNames(), 0
+	for range n {
+		stored := &records[read]
+		stays := readRecord(rows, stored, timers)
+		if err := rows.spoilt(); err != nil {
+			failures = append(failures, lifecycle.Failure{RelationshipID: strings.Clone(stored.ID), Key: stored.Key, Reason: err.Error()})
+			*stored = lifecycle.Stored{}
 			continue
 		}
-		if stored.Stayed = o.paused; rows[i].stayed {
-			stored.Stayed = lifecycle.RuleNames()
+		if stored.Stayed = paused; stays {
+			stored.Stayed = stopped
 		}
-		records = append(records, stored)
+		read++
 	}
-	return records, failures
+	return records[:read], failures
 }
 
-// record is the row as a record. Of one that was read for its timers alone, the roles are those that timers look at.
-func (row *outlookRow) record(timers bool) (lifecycle.Stored, error) {
-	r := lifecycle.Record{
-		ID: row.id, Partner: row.partner, DisplayName: row.name, AutoExtend: row.autoExtend, Status: lifecycle.Status(row.status),
-		Customer: lifecycle.Tenant{TenantID: row.customer, DisplayName: row.customerName}, Version: row.version, Assigned: int(row.assigned),
-	}
-	var faults []error
-	instant := func(column string, value any, into *time.Time) {
-		var t dbTime
-		if text, ok := value.([]byte); ok {
-			value = string(text)
-		}
-		if err := t.Scan(value); err != nil {
-			faults = append(faults, fmt.Errorf("column %s cannot be read: %w", column, err))
-		}
-		*into = t.Time
-	}
-	instant("locked_at", row.locked, &r.Locked)
-	instant("end_at", row.end, &r.End)
-	instant("warn_after", row.warnAfter, &r.WarnAfter)
-	instant("name_released_at", row.released, &r.NameReleased)
+// readRecord makes a record of the next row, and says whether it is on hold. Of one that was read for its timers alone, AutoExtend says
+// whether it extends, which the roles may forbid.
+func readRecord(row outlookRows, stored *lifecycle.Stored, timers bool) (stays bool) {
+	row.next()
+	r := &stored.Record
+	stored.Key = row.number("key")
+	r.Partner, r.Status = row.text("partner_id"), lifecycle.Status(row.text("status"))
+	r.AutoExtend = row.truth("auto_extend")
+	r.Customer.TenantID = row.text("customer_id")
+	r.Locked, r.End = row.instant("locked_at"), row.instant("end_at")
+	r.WarnAfter, r.NameReleased = row.instant("warn_after"), row.instant("name_released_at")
+	r.Version, r.Assigned = row.number("version"), int(row.number("assigned"))
+	stays = row.truth("stayed")
 	if timers {
-		if strings.Contains(row.roles, lifecycle.GlobalAdministrator) {
-			r.Roles = globalAdministrator
-		}
-		return lifecycle.Stored{Key: row.key, Record: r}, errors.Join(faults...)
+		return stays
 	}
-	instant("created_at", row.created, &r.Created)
-	instant("modified_at", row.modified, &r.Modified)
-	instant("activated_at", row.active, &r.Activated)
-	instant("approved_at", row.approved, &r.Approved)
-	if err := r.Duration.UnmarshalText([]byte(row.duration)); err != nil {
-		faults = append(faults, fmt.Errorf("column duration cannot be read: %w", err))
-	}
-	if err := json.Unmarshal([]byte(row.roles), &r.Roles); err != nil {
-		faults = append(faults, fmt.Errorf("column roles cannot be read: %w", err))
-	}
+	r.ID, r.DisplayName, r.Customer.DisplayName = row.text("id"), row.text("display_name"), row.text("customer_name")
+	row.fault("duration", r.Duration.UnmarshalText([]byte(row.text("duration"))))
+	r.Created, r.Modified = row.instant("created_at"), row.instant("modified_at")
+	r.Activated, r.Approved = row.instant("activated_at"), row.instant("approved_at")
+	row.fault("roles", json.Unmarshal([]byte(row.text("roles")), &r.Roles))
 	if len(r.Roles) == 0 {
 		r.Roles = nil
 	}
-	return lifecycle.Stored{Key: row.key, Record: r}, errors.Join(faults...)
+	return stays
 }
-
-var globalAdministrator = []string{lifecycle.GlobalAdministrator}
 
 // People counts who holds a role in a tenant, for each audience that there is somebody in.
 func (o *Outlook) People(ctx context.Context, audiences []lifecycle.Audience) (map[lifecycle.Audience]int64, error) {
@@ -239,7 +221,7 @@ func storedNamed(ctx context.Context, s session, ids []string) (found []lifecycl
 	for i, id := range ids {
 		wanted[i] = clean(id)
 	}
-	err = each(ctx, s, selectRelationships+`WHERE t.id IN {{list ids}} ORDER BY t.key`, args{"ids": wanted}, func(row *relationshipRow) error {
+	err = each(ctx, s, selectRelationships+`WHERE t.id {{in ids}} ORDER BY t.key`, args{"ids": wanted}, func(row *relationshipRow) error {
 		stored, err := row.stored()
 		found = append(found, stored)
 		return err

@@ -83,7 +83,7 @@ func TestLookingAheadSeesWhatIsOnHold(t *testing.T) {
 func TestASpoiltRecordIsAFailureOfItsOwn(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		load(t, db, active(1, start), active(2, start))
-		_, err := db.pool.ExecContext(ctx, `UPDATE relationships SET duration = 'for ever' WHERE id = 'r-000001'`)
+		_, err := db.pool.ExecContext(ctx, `UPDATE agreements SET duration = 'for ever' WHERE id = 'r-000001'`)
 		require.NoError(t, err)
 		read, failures := lookAhead(t, db, OutlookQuery{})
 		require.Len(t, read, 1)

@@ -84,7 +84,7 @@ func (row *provisioningRow) order() (lifecycle.ProvisioningOrder, error) {
 		Accepted: row.Accepted, Attempts: row.Attempts, ReadyAt: row.ReadyAt.unlessDawn(), LastError: row.LastError, Claim: row.Claim}, err
 }
 
-// onItsWay is [lifecycle.Status.Passing], in the words of index relationships_passing.
+// onItsWay is [lifecycle.Status.Passing], in the words of index clocks_passing.
 const onItsWay = ` t.status IN ('approved', 'activating', 'expiring', 'terminationRequested', 'terminating') `
 
 // calledForAt is since when an order waits; of one that came in on its way, since when it was last changed.
@@ -189,8 +189,8 @@ func (db *DB) ProvisioningOrders(ctx context.Context, q lifecycle.ProvisioningQu
 // such relationship, [lifecycle.ErrWrongStatus] where it is not on its way.
 func (db *DB) RetryProvisioning(ctx context.Context, id string, wall, now time.Time) error {
 	return db.write(ctx, "retry the provisioning of relationship "+id, func(s session) error {
-		var row relationshipRow
-		if err := s.get(ctx, &row, selectRelationships+`WHERE t.id = :id {{lock}}`, args{"id": clean(id)}); err != nil {
+		row, err := lockedRowOfID(ctx, s, id)
+		if err != nil {
 			return err
 		}
 		if !row.Status.Passing() {
@@ -200,7 +200,7 @@ func (db *DB) RetryProvisioning(ctx context.Context, id string, wall, now time.T
 		if since.IsZero() {
 			since = at(now)
 		}
-		_, err := s.exec(ctx, `INSERT INTO provisioning (relationship_key, version, since, ready_at) VALUES (:key, :version, :since, :wall)
+		_, err = s.exec(ctx, `INSERT INTO provisioning (relationship_key, version, since, ready_at) VALUES (:key, :version, :since, :wall)
 			ON CONFLICT (relationship_key) DO UPDATE SET ready_at = excluded.ready_at, claim = provisioning.claim + 1`,
 			args{"key": row.Key, "version": row.Version, "since": since, "wall": at(wall)})
 		return err

@@ -222,7 +222,7 @@ func TestOrderThatCannotBeReadHoldsNoOtherUp(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		approved(t, db, 1, start)
 		approved(t, db, 2, start)
-		_, err := db.pool.ExecContext(ctx, "UPDATE relationships SET duration = 'soon' WHERE key = 1")
+		_, err := db.pool.ExecContext(ctx, "UPDATE agreements SET duration = 'soon' WHERE key = 1")
 		require.NoError(t, err)
 		order := claimOrders(t, db, start, 10)
 		require.Len(t, order, 1)

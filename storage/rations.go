@@ -90,7 +90,7 @@ func openRations(ctx context.Context, s session, c *lifecycle.Claim, claimed []c
 		ON CONFLICT (channel, mail_key) DO NOTHING`, args{"rows": page[rationRow](rows)}); err != nil {
 		return nil, err
 	}
-	err := each(ctx, s, `SELECT channel, mail_key, since, letters FROM rations WHERE channel = :channel AND mail_key IN {{list keys}}
+	err := each(ctx, s, `SELECT channel, mail_key, since, letters FROM rations WHERE channel = :channel AND mail_key {{in keys}}
 		ORDER BY mail_key {{lock}}`, args{"channel": c.Channel, "keys": page[string](keys)}, func(row *rationRow) error {
 		if c.Now.Sub(row.Since.Time).Abs() >= lifecycle.Day { // before it, too: the clock was set back
 			row.Since, row.Letters = at(c.Now), 0

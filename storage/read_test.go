@@ -244,14 +244,14 @@ func TestIndexesAreUsed(t *testing.T) {
 		scan := args{"after_at": dawn, "after_key": 0, "upto_at": asOf, "upto_key": 5000, "as_of": asOf, "rules": rules, "size": 10, "records": 50, "most": 50}
 
 		for name, p := range map[string]string{"due": plan(t, db, selectDue, scan), "cut": plan(t, db, selectChunkEnds, scan)} {
-			require.Contains(t, p, "relationships_timers", "%s: %s", name, p)
-			require.NotContains(t, p, "Seq Scan on relationships", "%s: %s", name, p)
+			require.Contains(t, p, "clocks_timers", "%s: %s", name, p)
+			require.NotContains(t, p, "Seq Scan on clocks", "%s: %s", name, p)
 			if db.dialect == sqlite {
-				require.NotContains(t, p, "SCAN relationships", "%s: %s", name, p)
-				require.NotContains(t, p, "SCAN t", "%s: %s", name, p)
+				require.NotContains(t, p, "SCAN clocks", "%s: %s", name, p)
+				require.NotContains(t, p, "SCAN a", "%s: %s", name, p)
 			}
 		}
-		require.Contains(t, plan(t, db, selectChunkEnds, scan), map[*dialect]string{sqlite: "COVERING INDEX relationships_timers", postgres: "Index Only Scan using relationships_timers"}[db.dialect])
+		require.Contains(t, plan(t, db, selectChunkEnds, scan), map[*dialect]string{sqlite: "COVERING INDEX clocks_timers", postgres: "Index Only Scan using clocks_timers"}[db.dialect])
 
 		imports := plan(t, db, selectImports, args{"rows": page[keyRow]{{1}, {5}, {77}}})
 		require.NotContains(t, imports, "events_recorded", imports)
@@ -260,7 +260,7 @@ func TestIndexesAreUsed(t *testing.T) {
 		for _, d := range decide(start, mustRead(t, db, id(1)), mustRead(t, db, id(2))) {
 			updates = append(updates, updateRow{rowOf(d.Key, &d.Decision), d.Version, true})
 		}
-		p := plan(t, db, updatePage, args{"rows": page[updateRow](updates)})
-		require.Contains(t, p, map[*dialect]string{sqlite: "SEARCH relationships USING INTEGER PRIMARY KEY", postgres: "Index Scan using relationships_pkey"}[db.dialect], p)
+		p := plan(t, db, updateClocks, args{"rows": page[updateRow](updates)})
+		require.Contains(t, p, map[*dialect]string{sqlite: "SEARCH clocks USING INTEGER PRIMARY KEY", postgres: "Index Scan using clocks_pkey"}[db.dialect], p)
 	})
 }

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -49,22 +51,31 @@ type wantedName struct {
 	heldName
 }
 
+// newRegister is one of a database that knows of nothing.
+func newRegister(p *lifecycle.Policy) *register {
+	return &register{policy: p, byID: map[string]*entry{}, byName: map[heldName]*entry{}}
+}
+
 // openRegister looks up who has the ids, and who holds the names.
 func openRegister(ctx context.Context, s session, wanted []wantedName, p *lifecycle.Policy) (*register, error) {
-	r := &register{policy: p, byID: map[string]*entry{}, byName: map[heldName]*entry{}}
+	r := newRegister(p)
 	var err error
 	if r.holds, err = holdsOnAny(ctx, s, wanted); err != nil {
 		return nil, err
 	}
-	// Those with the ids, and those that hold the names; locked in the order of their keys.
-	err = each(ctx, s, selectRelationships+`WHERE t.key IN (
-			SELECT known.key FROM {{rows id TEXT, partner_id TEXT, name_key TEXT}} JOIN relationships AS known ON known.id = r.id
-			UNION
-			SELECT holder.key FROM {{rows id TEXT, partner_id TEXT, name_key TEXT}} JOIN relationships AS holder
-				ON holder.partner_id = r.partner_id AND holder.name_key = r.name_key AND holder.name_released_at IS NULL)
-		ORDER BY t.key {{lock}}`, args{"rows": page[wantedName](wanted)}, r.know)
-	return r, err
+	a := args{"rows": page[wantedName](wanted)}
+	if err := lockClocks(ctx, s, knownOrHolders, a); err != nil {
+		return nil, err
+	}
+	return r, each(ctx, s, selectRelationships+`WHERE t.key `+knownOrHolders+` ORDER BY t.key`, a, r.know)
 }
+
+// knownOrHolders are the keys of those that have the ids, and of those that hold the names.
+const knownOrHolders = `IN (
+		SELECT known.key FROM {{rows id TEXT, partner_id TEXT, name_key TEXT}} JOIN agreements AS known ON known.id = r.id
+		UNION
+		SELECT holder.key FROM {{rows id TEXT, partner_id TEXT, name_key TEXT}} JOIN agreements AS holder
+			ON holder.partner_id = r.partner_id AND holder.name_key = r.name_key AND holder.name_released_at IS NULL)`
 
 // know enters a relationship that the database has.
 func (r *register) know(row *relationshipRow) error {
@@ -79,6 +90,15 @@ func (r *register) know(row *relationshipRow) error {
 		r.byName[e.wasName] = e
 	}
 	return nil
+}
+
+// receiveAll decides about records in their order.
+func (r *register) receiveAll(batch []lifecycle.Incoming) []lifecycle.Intake {
+	intakes := make([]lifecycle.Intake, len(batch))
+	for i := range batch {
+		intakes[i] = r.receive(&batch[i])
+	}
+	return intakes
 }
 
 // receive decides about one record on top of everything decided so far.
@@ -231,7 +251,10 @@ func (r *register) write(ctx context.Context, s session) error {
 	if err := updateEntries(ctx, s, changed); err != nil {
 		return err
 	}
-	return insertEntries(ctx, s, created)
+	if err := insertEntries(ctx, s, created); err != nil || len(r.order) == 0 {
+		return err
+	}
+	return noteImport(ctx, s, r.now)
 }
 
 // letNamesGo takes out of the index of names those that their holders will not hold any more. What it writes there for the
@@ -246,7 +269,7 @@ func letNamesGo(ctx context.Context, s session, entries []*entry, now time.Time)
 	if len(rows) == 0 {
 		return nil
 	}
-	_, err := s.exec(ctx, `UPDATE relationships SET name_released_at = :now FROM {{rows key BIGINT}} WHERE relationships.key = r.key`,
+	_, err := s.exec(ctx, `UPDATE agreements SET name_released_at = :now FROM {{rows key BIGINT}} WHERE agreements.key = r.key`,
 		args{"rows": page[keyRow](rows), "now": at(now)})
 	return err
 }
@@ -274,7 +297,7 @@ func updateEntries(ctx context.Context, s session, entries []*entry) error {
 	if len(digests) == 0 {
 		return nil
 	}
-	_, err := s.exec(ctx, `UPDATE relationships SET digest = r.digest FROM {{rows key BIGINT, digest TEXT}} WHERE relationships.key = r.key`,
+	_, err := s.exec(ctx, `UPDATE agreements SET digest = r.digest FROM {{rows key BIGINT, digest TEXT}} WHERE agreements.key = r.key`,
 		args{"rows": page[digestRow](digests)})
 	return err
 }
@@ -295,17 +318,62 @@ func insertEntries(ctx context.Context, s session, entries []*entry) error {
 		rows[i] = rowOf(decided[i].Key, &e.Decision)
 		rows[i].Digest = e.digest
 	}
-	if _, err := insertRelationships(ctx, s, rows, ""); err != nil {
+	var events []eventRow
+	var hashing sync.WaitGroup
+	hashing.Go(func() { events = eventRowsOf(decided) }) // each with a fingerprint: that is made while the rows travel
+	err = fillRelationships(ctx, s, rows)
+	hashing.Wait()
+	if err != nil {
 		return err
 	}
-	return insertFollowing(ctx, s, decided)
+	if err := fillEvents(ctx, s, events); err != nil {
+		return err
+	}
+	return insertTold(ctx, s, decided)
+}
+
+// fillRelationships writes new rows, many at once.
+func fillRelationships(ctx context.Context, s session, rows []relationshipRow) error {
+	var held bool // only then is there a relationship that may be stayed
+	err := s.get(ctx, &held, `SELECT EXISTS (SELECT 1 FROM holds WHERE released_at IS NULL AND kind IN ('relationship', 'tenant'))`, nil)
+	if err != nil {
+		return err
+	}
+	if held {
+		_, err = insertRelationships(ctx, s, rows, "")
+		return err
+	}
+	for table, columns := range map[string]string{"agreements": agreementColumns, "clocks": "key BIGINT, " + clockColumns} {
+		names := columnNames(columns, "", "")
+		if err := fill(ctx, s, table, names, names, rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // insertRelationships writes new rows and says how many. onConflict is what to do where a name or an id is taken; without it that
-// is an error.
+// is an error. Where it is taken of one of several, the others are half written: that is for one row alone.
 func insertRelationships(ctx context.Context, s session, rows []relationshipRow, onConflict string) (int64, error) {
-	return s.exec(ctx, `INSERT INTO relationships (`+ofRelationship("", "")+`, stayed) SELECT `+ofRelationship("r", "")+`, `+stayedOf("r")+`
-		FROM {{rows `+relationshipColumns+`}} WHERE TRUE ORDER BY r.key `+onConflict, args{"rows": page[relationshipRow](rows)})
+	a := args{"rows": page[relationshipRow](rows)}
+	n, err := s.exec(ctx, `INSERT INTO agreements (`+columnNames(agreementColumns, "", "")+`) SELECT `+columnNames(agreementColumns, "r", "")+`
+		FROM {{rows `+agreementColumns+`}} WHERE TRUE ORDER BY r.key `+onConflict, a)
+	if err != nil || n < int64(len(rows)) {
+		return n, err
+	}
+	return s.exec(ctx, `INSERT INTO clocks (key, `+columnNames(clockColumns, "", "")+`, stayed) SELECT r.key, `+columnNames(clockColumns, "r", "")+`, `+stayedOf("r")+`
+		FROM {{rows key BIGINT, id TEXT, partner_id TEXT, customer_id TEXT, `+clockColumns+`}} WHERE TRUE ORDER BY r.key`, a)
+}
+
+// fillEvents writes the events of new relationships, many at once; there can be none of them yet.
+func fillEvents(ctx context.Context, s session, rows []eventRow) error {
+	if slices.ContainsFunc(rows, func(row eventRow) bool { return row.askedRow != askedRow{} }) {
+		return insertEventRows(ctx, s, rows)
+	}
+	if err := fill(ctx, s, "events", "relationship_key, "+eventNames, "key, "+eventNames, rows); err != nil {
+		return err
+	}
+	return queueForLedger(ctx, s, rows)
 }
 
 // insertFollowing writes what goes with new relationships: their events, and whom there is to tell.
@@ -313,6 +381,11 @@ func insertFollowing(ctx context.Context, s session, decided []lifecycle.Decided
 	if err := insertEvents(ctx, s, decided); err != nil {
 		return err
 	}
+	return insertTold(ctx, s, decided)
+}
+
+// insertTold writes to whom there is something to tell of new relationships.
+func insertTold(ctx context.Context, s session, decided []lifecycle.Decided) error {
 	if err := announce(ctx, s, decided); err != nil {
 		return err
 	}

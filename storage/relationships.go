@@ -43,17 +43,26 @@ type relationshipRow struct {
 	Paused string `json:"paused,omitempty"` // of the deployment as a whole: see pausedRules
 }
 
-// relationshipColumns are those of a relationshipRow, as a page of rows declares them.
-const relationshipColumns = `key BIGINT, id TEXT, partner_id TEXT, display_name TEXT, name_key TEXT, duration TEXT,
-	auto_extend BOOLEAN, status TEXT, customer_id TEXT, customer_name TEXT, roles TEXT, created_at INSTANT,
-	modified_at INSTANT, locked_at INSTANT, activated_at INSTANT, end_at INSTANT, warn_after INSTANT,
-	name_released_at INSTANT, digest TEXT, version BIGINT, next_rule TEXT, next_at INSTANT, approved_at INSTANT, assigned INTEGER`
+// What people agreed on and what clocks move are two tables, which whoever reads finds in view relationships. These are their
+// columns, as a page of rows declares them.
+const (
+	agreementColumns = `key BIGINT, id TEXT, partner_id TEXT, display_name TEXT, name_key TEXT, duration TEXT, auto_extend BOOLEAN,
+		customer_id TEXT, customer_name TEXT, roles TEXT, created_at INSTANT, locked_at INSTANT, approved_at INSTANT, activated_at INSTANT,
+		name_released_at INSTANT, digest TEXT`
+	clockColumns = `version BIGINT, modified_at INSTANT, end_at INSTANT, warn_after INSTANT, next_at INSTANT, next_rule TEXT,
+		assigned INTEGER, status TEXT`
+	relationshipColumns = agreementColumns + ", " + clockColumns
+)
 
-// ofRelationship lists their names: with the table that they are read from, and with the field that they are read into,
+// ofRelationship lists the names of all of them: with the table that they are read from, and with the field that they are read into,
 // where one is given.
 func ofRelationship(table, field string) string {
+	return columnNames(relationshipColumns, table, field)
+}
+
+func columnNames(columns, table, field string) string {
 	var names []string
-	for column := range strings.SplitSeq(relationshipColumns, ",") {
+	for column := range strings.SplitSeq(columns, ",") {
 		name := strings.Fields(column)[0]
 		switch {
 		case field != "":
@@ -150,7 +159,7 @@ func (row *relationshipRow) stored() (lifecycle.Stored, error) {
 // Relationship reads the relationship with this id as it is stored; [lifecycle.ErrNotFound] where there is none.
 func (db *DB) Relationship(ctx context.Context, id string) (stored lifecycle.Stored, err error) {
 	err = db.read(ctx, "read relationship "+id, func(s session) error {
-		row, err := rowOfID(ctx, s, id, "")
+		row, err := rowOfID(ctx, s, id)
 		if err != nil {
 			return err
 		}
@@ -160,12 +169,27 @@ func (db *DB) Relationship(ctx context.Context, id string) (stored lifecycle.Sto
 	return stored, err
 }
 
-func rowOfID(ctx context.Context, s session, id, lock string) (row relationshipRow, err error) {
+func rowOfID(ctx context.Context, s session, id string) (row relationshipRow, err error) {
 	if clean(id) != id {
 		return row, lifecycle.ErrNotFound // no database could hold it
 	}
-	err = s.get(ctx, &row, selectRelationships+`WHERE t.id = :id `+lock, args{"id": id})
+	err = s.get(ctx, &row, selectRelationships+`WHERE t.id = :id`, args{"id": id})
 	return row, err
+}
+
+// lockedRowOfID is rowOfID, and keeps the relationship from being changed until the transaction ends.
+func lockedRowOfID(ctx context.Context, s session, id string) (relationshipRow, error) {
+	if err := lockClocks(ctx, s, `= (SELECT key FROM agreements WHERE id = :id)`, args{"id": clean(id)}); err != nil {
+		return relationshipRow{}, err
+	}
+	return rowOfID(ctx, s, id)
+}
+
+// lockClocks keeps the relationships that it finds, by their key, from being changed until the transaction ends. They are read
+// afterwards, as they are by then. Everybody locks in the order of the keys.
+func lockClocks(ctx context.Context, s session, byKey string, a args) error {
+	_, err := s.exec(ctx, `SELECT key FROM clocks WHERE key `+byKey+` ORDER BY key {{lock}}`, a)
+	return err
 }
 
 // mostAtOnce is for how many records room is made before any is read.
@@ -226,8 +250,19 @@ func (w *where) order(by string, limit int) (string, args) {
 }
 
 // selectDue is a range of the index of timers.
-var selectDue = selectRelationships + `WHERE (t.next_at, t.key) > (:after_at, :after_key) AND (t.next_at, t.key) <= (:upto_at, :upto_key)
-	AND t.next_at <= :as_of AND t.stayed = FALSE AND t.next_rule IN {{list rules}} ORDER BY t.next_at, t.key LIMIT :most`
+var selectDue = `SELECT ` + onClock(allColumns) + ` FROM (SELECT key, version, modified_at, end_at, warn_after, next_at, assigned, stayed, status FROM clocks
+		WHERE (next_at, key) > (:after_at, :after_key) AND (next_at, key) <= (:upto_at, :upto_key)
+		AND next_at <= :as_of AND stayed = FALSE AND next_rule {{in rules}} ORDER BY next_at, key LIMIT :most) AS k
+	JOIN agreements AS t ON t.key = k.key ORDER BY k.next_at, k.key`
+
+// onClock has the columns of a clock read from table k, those of view relationships being read from t.
+func onClock(columns string) string {
+	for column := range strings.SplitSeq(clockColumns+", stayed BOOLEAN", ",") {
+		name := strings.Fields(column)[0]
+		columns = strings.ReplaceAll(columns, "t."+name+",", "k."+name+",")
+	}
+	return columns
+}
 
 // mostInChunk bounds what is read of a chunk. Between its being cut and its being read an import may bring any number of
 // records into its range; what is left over stays due, and the next sweep finds it.
@@ -237,17 +272,20 @@ const mostInChunk = 5000
 // cannot be read comes back as a Failure, with no instant: that is for whoever writes it down.
 func (db *DB) DueRecords(ctx context.Context, c lifecycle.Chunk, rules []lifecycle.RuleName, asOf time.Time) (due []lifecycle.Stored, failures []lifecycle.Failure, err error) {
 	err = db.read(ctx, "read the due records of chunk "+c.String(), func(s session) error {
-		due, failures = nil, nil
-		return each(ctx, s, selectDue, args{"after_at": orDawn(c.After.At), "after_key": c.After.Key, "upto_at": orDawn(c.UpTo.At),
-			"upto_key": c.UpTo.Key, "as_of": at(asOf), "rules": page[lifecycle.RuleName](lifecycle.ScanFor(rules)), "most": mostInChunk}, func(row *relationshipRow) error {
-			stored, err := row.record()
-			if err != nil {
-				failures = append(failures, lifecycle.Failure{Sweep: c.Sweep, RelationshipID: row.ID, Key: row.Key, Reason: err.Error()})
-				return nil
-			}
-			due = append(due, stored)
-			return nil
-		})
+		paused, err := pausedNow(ctx, s)
+		if err != nil {
+			return err
+		}
+		rows, n, err := readPage(ctx, s, selectDue, args{"after_at": orDawn(c.After.At), "after_key": c.After.Key, "upto_at": orDawn(c.UpTo.At),
+			"upto_key": c.UpTo.Key, "as_of": at(asOf), "rules": page[lifecycle.RuleName](lifecycle.ScanFor(rules)), "most": mostInChunk}, mostInChunk)
+		if err != nil {
+			return err
+		}
+		due, failures = recordsOf(rows, n, false, paused)
+		for i := range failures {
+			failures[i].Sweep = c.Sweep
+		}
+		return nil
 	})
 	return due, failures, err
 }

@@ -124,7 +124,7 @@ type timerRow struct {
 }
 
 func setTimers(ctx context.Context, s session, rows []timerRow) (moved int64, err error) {
-	return s.exec(ctx, `UPDATE relationships SET next_rule = r.rule, next_at = r.next_at
+	return s.exec(ctx, `UPDATE clocks SET next_rule = r.rule, next_at = r.next_at
 		FROM {{rows key BIGINT, was BIGINT, rule TEXT, next_at INSTANT}}
-		WHERE relationships.key = r.key AND relationships.version = r.was`, args{"rows": page[timerRow](rows)})
+		WHERE clocks.key = r.key AND clocks.version = r.was`, args{"rows": page[timerRow](rows)})
 }

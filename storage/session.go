@@ -1,10 +1,12 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
-	"database/sql/driver"
-	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -22,8 +24,38 @@ func (s session) bound(query string, a args) (string, []any, error) {
 	if a == nil {
 		a = args{}
 	}
-	text, values, err := sqlx.Named(s.dialect.text(query), map[string]any(a))
+	filled := s.dialect.text(query)
+	if len(filled.columns)+len(filled.lists) > 0 {
+		var err error
+		if a, err = asArrays(a, &filled); err != nil {
+			return "", nil, err
+		}
+	}
+	text, values, err := sqlx.Named(filled.text, map[string]any(a))
 	return sqlx.Rebind(s.dialect.bind, text), values, err
+}
+
+// asArrays adds to the parameters the arrays that pages travel in.
+func asArrays(a args, f *filled) (all args, err error) {
+	all = make(args, len(a)+len(f.columns)+len(f.lists))
+	maps.Copy(all, a)
+	array := func(parameter, column, kind string) []byte {
+		rows, ok := a[parameter].(columnar)
+		if !ok {
+			err = fmt.Errorf("parameter %s is a %T and no page", parameter, a[parameter]) // a query of ours is wrong
+			return nil
+		}
+		values, fault := rows.column(column, kind)
+		err = cmp.Or(err, fault)
+		return values
+	}
+	for _, p := range f.columns {
+		all[columnParameter+p.name] = array("rows", p.name, p.kind)
+	}
+	for _, p := range f.lists {
+		all[listParameter+p.name] = array(p.name, itself, p.kind)
+	}
+	return all, err
 }
 
 // exec runs a statement and says how many rows it touched.
@@ -46,6 +78,22 @@ func (s session) get(ctx context.Context, into any, query string, a args) error 
 		return err
 	}
 	return sqlx.GetContext(ctx, s.q, into, text, values...)
+}
+
+// count counts the rows that a statement that writes returns as true, in a column called counts.
+func (s session) count(ctx context.Context, statement string, a args) (n int64, err error) {
+	if s.dialect == postgres { // which need not send them all for that
+		err = s.get(ctx, &n, `WITH written AS (`+statement+`) SELECT count(*) FROM written WHERE counts`, a)
+		return n, err
+	}
+	var counts []bool
+	err = s.list(ctx, &counts, statement, a)
+	for _, is := range counts {
+		if is {
+			n++
+		}
+	}
+	return n, err
 }
 
 // list reads all rows into a slice.
@@ -81,18 +129,6 @@ func each[T any](ctx context.Context, s session, query string, a args, row func(
 	return rows.Err()
 }
 
-// A page is rows on their way into the database: one parameter, a JSON array of objects, or of plain values.
-type page[T any] []T
-
-// Value is the JSON text.
-func (p page[T]) Value() (driver.Value, error) {
-	if len(p) == 0 {
-		return "[]", nil // a nil slice would be null, which is no rows on neither database
-	}
-	text, err := json.Marshal([]T(p))
-	return string(text), err
-}
-
 // read runs queries that change nothing.
 func (db *DB) read(ctx context.Context, doing string, fn func(session) error) error {
 	if err := db.usable(ctx); err != nil {
@@ -103,19 +139,24 @@ func (db *DB) read(ctx context.Context, doing string, fn func(session) error) er
 
 // write runs fn in a transaction: all of it is written, or nothing. fn may be run again after a deadlock.
 func (db *DB) write(ctx context.Context, doing string, fn func(session) error) error {
+	return db.writeBy(ctx, doing, db.begin, fn)
+}
+
+// writeBy is write with transactions that begin in this way.
+func (db *DB) writeBy(ctx context.Context, doing string, begin func(context.Context) (*transaction, error), fn func(session) error) error {
 	const attempts = 5
 	if err := db.usable(ctx); err != nil {
 		return said(doing, err)
 	}
-	err := db.once(ctx, fn)
+	err := once(ctx, begin, fn)
 	for i := 1; i < attempts && passes(err); i++ {
-		err = db.once(ctx, fn)
+		err = once(ctx, begin, fn)
 	}
 	return said(doing, err)
 }
 
-func (db *DB) once(ctx context.Context, fn func(session) error) error {
-	tx, err := db.begin(ctx)
+func once(ctx context.Context, begin func(context.Context) (*transaction, error), fn func(session) error) error {
+	tx, err := begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -130,7 +171,8 @@ func (db *DB) once(ctx context.Context, fn func(session) error) error {
 type transaction struct {
 	session
 	*sqlx.Tx
-	db *DB
+	db   *DB
+	conn *sqlx.Conn // of one that fills tables; nil for others
 }
 
 // begin waits for its turn where the database has one writer only: the order is fair then, and nobody is told "busy".
@@ -146,13 +188,17 @@ func (db *DB) begin(ctx context.Context) (*transaction, error) {
 		db.yield()
 		return nil, err
 	}
-	return &transaction{session{tx, db.dialect}, tx, db}, nil
+	return &transaction{session{tx, db.dialect}, tx, db, nil}, nil
 }
 
 // end undoes what was not committed, and lets the next writer in.
 func (tx *transaction) end() error {
 	defer tx.db.yield()
-	return rollback(tx.Tx)
+	err := rollback(tx.Tx)
+	if tx.conn != nil {
+		err = errors.Join(err, tx.conn.Close())
+	}
+	return err
 }
 
 func (db *DB) turn(ctx context.Context) error {

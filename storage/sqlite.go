@@ -22,8 +22,8 @@ func (db *DB) openSQLite(rest string) error {
 	switch {
 	case path == "":
 		return errors.New("a SQLite URL names a file, e.g. sqlite:/var/lib/tenure/tenure.db")
-	case option != "" && option != "scratch":
-		return fmt.Errorf("the option %q is unknown; a SQLite URL takes ?scratch only", option)
+	case option != "" && option != "scratch" && option != "solitary":
+		return fmt.Errorf("the option %q is unknown; a SQLite URL takes ?scratch or ?solitary", option)
 	case path == inMemory:
 		return db.openMemory()
 	}
@@ -35,6 +35,9 @@ func (db *DB) openSQLite(rest string) error {
 		if err := db.lockFile(path + ".lock"); err != nil {
 			return err
 		}
+	}
+	if option == "solitary" {
+		return db.openSolitary(path)
 	}
 	if err := db.connect(sqliteSource(path, option == "scratch", db.readOnly)); err != nil {
 		return err
@@ -52,6 +55,27 @@ func (db *DB) openMemory() error {
 		return errors.New("a database in memory is empty, there is nothing to read; open it for writing")
 	}
 	if err := db.connect("file::memory:?" + pragmas(true, false).Encode()); err != nil {
+		return err
+	}
+	db.pool.SetMaxOpenConns(1)
+	return nil
+}
+
+// openSolitary keeps to one connection, to which the file belongs alone. What it has read stays known to it: with several, each forgets
+// all of it whenever another one has written. Nor is anything written twice, as it is where readers must be left in peace.
+func (db *DB) openSolitary(path string) error {
+	if db.readOnly {
+		return errors.New("a solitary database has no readers beside its one connection; open it for writing")
+	}
+	source, err := url.Parse(sqliteSource(path, true, false))
+	if err != nil {
+		return err
+	}
+	query := source.Query()
+	query["_pragma"] = []string{"foreign_keys(1)", "cache_size(-262144)", // KiB
+		"locking_mode(EXCLUSIVE)", "journal_mode(MEMORY)", "synchronous(OFF)", "temp_store(MEMORY)"}
+	source.RawQuery = query.Encode()
+	if err := db.connect(source.String()); err != nil {
 		return err
 	}
 	db.pool.SetMaxOpenConns(1)

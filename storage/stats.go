@@ -9,9 +9,9 @@ import (
 )
 
 // selectBacklogs goes along the index of timers, and along that of timers on hold.
-const selectBacklogs = `SELECT next_rule AS rule, count(*) AS due, min(next_at) AS oldest, FALSE AS stayed FROM relationships
+const selectBacklogs = `SELECT next_rule AS rule, count(*) AS due, min(next_at) AS oldest, FALSE AS stayed FROM clocks
 		WHERE next_at <= :now AND stayed = FALSE GROUP BY next_rule
-	UNION ALL SELECT next_rule, count(*), min(next_at), TRUE FROM relationships
+	UNION ALL SELECT next_rule, count(*), min(next_at), TRUE FROM clocks
 		WHERE next_at <= :now AND stayed = TRUE GROUP BY next_rule
 	ORDER BY 1, 4`
 
@@ -47,7 +47,7 @@ func (db *DB) Backlogs(ctx context.Context, now time.Time) (backlogs []lifecycle
 
 // Counts counts the relationships of each status as they are stored; a status that none has is missing.
 func (db *DB) Counts(ctx context.Context) (map[lifecycle.Status]int64, error) {
-	return countBy[lifecycle.Status](ctx, db, "count the relationships", `SELECT status AS what, count(*) AS n FROM relationships GROUP BY status`)
+	return countBy[lifecycle.Status](ctx, db, "count the relationships", `SELECT status AS what, count(*) AS n FROM clocks GROUP BY status`)
 }
 
 // NoticeCounts counts the notices of each status; a status that none has is missing.

@@ -144,7 +144,19 @@ func (db *DB) sweepsBefore(ctx context.Context, before int64, limit int, w where
 
 // FinishSweep marks a sweep done if it is cut and none of its chunks is open, and says whether it is over now.
 func (db *DB) FinishSweep(ctx context.Context, id int64, now time.Time) (over bool, err error) {
+	// Asked after every chunk, and all but the last time there is nothing to do. Of several who close the last chunks at once, he who
+	// looks last sees that none is open.
+	worth := false
+	err = db.read(ctx, fmt.Sprintf("look whether sweep %d is over", id), func(s session) error {
+		return s.get(ctx, &worth, `SELECT state <> 'running' OR (cut AND NOT EXISTS (
+			SELECT 1 FROM chunks WHERE sweep_id = :id AND state IN ('open', 'claimed'))) FROM sweeps WHERE id = :id`, args{"id": id})
+	})
+	if err != nil || !worth {
+		return false, err
+	}
+	closed := false
 	err = db.write(ctx, fmt.Sprintf("finish sweep %d", id), func(s session) error {
+		closed = false
 		sweep, err := lockSweep(ctx, s, id)
 		if err != nil {
 			return err
@@ -155,10 +167,39 @@ func (db *DB) FinishSweep(ctx context.Context, id int64, now time.Time) (over bo
 		}
 		n, err := s.exec(ctx, `UPDATE sweeps SET state = 'done', finished_at = :now WHERE id = :id
 			AND NOT EXISTS (SELECT 1 FROM chunks WHERE sweep_id = :id AND state IN ('open', 'claimed'))`, args{"id": id, "now": at(now)})
-		over = n > 0
+		over, closed = n > 0, n > 0
 		return err
 	})
+	if closed {
+		db.tidy(ctx, id)
+	}
 	return over, err
+}
+
+// tidy takes away the rows that a large sweep has left behind, so that the next look does not step over them and the tables do not grow
+// with every sweep: PostgreSQL looks by itself once in a minute only. It is as well left undone as done twice; what may not be done
+// by this user, or goes wrong, is left to PostgreSQL.
+func (db *DB) tidy(ctx context.Context, sweep int64) {
+	if db.dialect != postgres {
+		return
+	}
+	var much bool
+	err := session{db.pool, db.dialect}.get(ctx, &much, `SELECT changed >= 1000 AND changed * 50 >= (SELECT reltuples FROM pg_class WHERE oid = CAST('clocks' AS regclass))
+		FROM (SELECT COALESCE(sum(changed), 0) AS changed FROM chunks WHERE sweep_id = :id) AS done`, args{"id": sweep})
+	if err == nil && much {
+		_, _ = db.pool.ExecContext(ctx, `VACUUM (SKIP_LOCKED, TRUNCATE FALSE, INDEX_CLEANUP ON) clocks`)
+	}
+}
+
+// Sweeping says whether a sweep that changes something is at work, or waits for somebody to be: it is not cut to its end, or has a
+// chunk that is held, or may be taken up by wall.
+func (db *DB) Sweeping(ctx context.Context, wall time.Time) (sweeping bool, err error) {
+	err = db.read(ctx, "look whether a sweep is at work", func(s session) error {
+		return s.get(ctx, &sweeping, `SELECT EXISTS (SELECT 1 FROM sweeps AS s WHERE s.state = 'running' AND s.dry_run = FALSE
+			AND (s.cut = FALSE OR EXISTS (SELECT 1 FROM chunks AS c WHERE c.sweep_id = s.id AND c.state IN ('open', 'claimed')
+				AND (c.state = 'claimed' OR c.ready_at <= :wall))))`, args{"wall": at(wall)})
+	})
+	return sweeping, err
 }
 
 // CancelSweep stops a running sweep: its open chunks are dropped, those at work finish; or it drops one that is held.
@@ -231,7 +272,7 @@ func (db *DB) SweepFailures(ctx context.Context, id int64, limit int) (failures 
 	page, a := w.order("f.relationship_key", limit)
 	err = db.read(ctx, fmt.Sprintf("list the failures of sweep %d", id), func(s session) error {
 		return each(ctx, s, `SELECT f.sweep_id, COALESCE(t.id, '') AS id, f.relationship_key, f.reason, f.failed_at
-			FROM sweep_failures AS f LEFT JOIN relationships AS t ON t.key = f.relationship_key `+page, a, func(row *failureRow) error {
+			FROM sweep_failures AS f LEFT JOIN agreements AS t ON t.key = f.relationship_key `+page, a, func(row *failureRow) error {
 			failures = append(failures, lifecycle.Failure{Sweep: row.Sweep, RelationshipID: row.ID, Key: row.Key, Reason: row.Reason, At: row.At.Time})
 			return nil
 		})

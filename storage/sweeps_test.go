@@ -191,7 +191,7 @@ func TestCuttingCoversExactlyWhatIsDue(t *testing.T) {
 			require.EqualValues(rt, len(want), cut.Found, "what is due is known before anything is done")
 			require.Equal(rt, (len(want)+size-1)/size, cut.Chunks)
 			require.NoError(rt, db.CancelSweep(ctx, sweep.ID, asOf))
-			_, err = db.pool.ExecContext(ctx, "UPDATE relationships SET next_at = NULL, status = 'created' WHERE next_at IS NOT NULL")
+			_, err = db.pool.ExecContext(ctx, "UPDATE clocks SET next_at = NULL, status = 'created' WHERE next_at IS NOT NULL")
 			require.NoError(rt, err) // out of the way of the next round
 		})
 	})
@@ -340,5 +340,29 @@ func TestPruneKeepsWhatFoundSomethingAndTheLastTicks(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, map[lifecycle.RuleName]time.Time{lifecycle.EndTerm: start.AddDate(0, 0, 3)}, last)
 		require.Equal(t, 1, count(t, db, "SELECT count(*) FROM ticks"))
+	})
+}
+
+func TestLargeSweepIsTidiedUpAfter(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		var records []lifecycle.Record
+		for i := range 1200 {
+			records = append(records, active(i+1, start))
+		}
+		load(t, db, records...)
+		sweep := opened(t, db, start).ID
+		for _, ref := range cutAll(t, db, sweep, 400, 3) {
+			chunk := claim(t, db, ref, start)
+			due, _, err := db.DueRecords(ctx, chunk, nil, start)
+			require.NoError(t, err)
+			_, err = db.ApplyChunk(ctx, chunk.ChunkRef, decide(start, due...), lifecycle.Tally{Found: 400}, nil, start)
+			require.NoError(t, err)
+		}
+		over, err := db.FinishSweep(ctx, sweep, start)
+		require.NoError(t, err)
+		require.True(t, over)
+		if db.dialect == postgres {
+			require.Positive(t, count(t, db, "SELECT relallvisible FROM pg_class WHERE oid = CAST('clocks' AS regclass)"), "what nobody sees any more is still there")
+		}
 	})
 }

@@ -366,6 +366,8 @@ func (w *world) compareRows(faults *faultList) {
 	for what, query := range map[string]string{
 		"a tick was taken twice":                 `SELECT rule || ' ' || nominal_at FROM ticks GROUP BY rule, nominal_at HAVING count(*) > 1`,
 		"two relationships have one id":          `SELECT id FROM relationships GROUP BY id HAVING count(*) > 1`,
+		"an agreement has no clock":              `SELECT id FROM agreements WHERE key NOT IN (SELECT key FROM clocks)`,
+		"a clock is of no agreement":             `SELECT CAST(key AS TEXT) FROM clocks WHERE key NOT IN (SELECT key FROM agreements)`,
 		"an event is there twice":                `SELECT relationship_key || '-' || version FROM events GROUP BY relationship_key, version HAVING count(*) > 1`,
 		"a notice is there twice":                `SELECT relationship_key || '-' || version || '-' || ordinal FROM notices GROUP BY relationship_key, version, ordinal HAVING count(*) > 1`,
 		"a group has two live assignments":       `SELECT relationship_key || ' ' || group_id FROM assignments WHERE status IN ('pending', 'active') GROUP BY relationship_key, group_id HAVING count(*) > 1`,

@@ -33,10 +33,10 @@ type mutation struct {
 
 // guards are what the program itself compares before it writes.
 var guards = []mutation{
-	{name: "a sweep's decision: the record's version", file: "storage/apply.go", old: "relationships.version = r.was AND (", new: "("},
-	{name: "a sweep's decision: the record is on hold", file: "storage/apply.go", old: " AND (relationships.stayed = FALSE OR r.fires = FALSE)"},
+	{name: "a sweep's decision: the record's version", file: "storage/apply.go", old: "clocks.version = r.was AND (", new: "("},
+	{name: "a sweep's decision: the record is on hold", file: "storage/apply.go", old: " AND (clocks.stayed = FALSE OR r.fires = FALSE)"},
 	{name: "a sweep's decision: its rule is paused", file: "storage/apply.go", old: "err != nil || len(rules) == 0 {\n\t\treturn decided", new: "err != nil || len(rules) >= 0 {\n\t\treturn decided"},
-	{name: "what a person does: the record is locked", file: "storage/cases.go", old: `rowOfID(ctx, s, id, "{{lock}}")`, new: `rowOfID(ctx, s, id, "")`},
+	{name: "what a person does: the record is locked", file: "storage/cases.go", old: `lockedRowOfID(ctx, s, id)`, new: `rowOfID(ctx, s, id)`},
 	{name: "a chunk's end: the claim", file: "storage/chunks.go", old: "n = :n AND claim = :claim AND state = 'claimed' `", new: "n = :n AND state = 'claimed' `"},
 	{name: "a chunk's claim: the claim before", file: "storage/chunks.go", old: "AND claim = :claim AND state IN ('open', 'claimed')", new: "AND state IN ('open', 'claimed')"},
 	{name: "a chunk's claim: the lease", file: "storage/chunks.go", old: "state IN ('open', 'claimed') AND ready_at <= :wall\n\t\tAND EXISTS", new: "state IN ('open', 'claimed')\n\t\tAND EXISTS"},
@@ -54,7 +54,7 @@ var guards = []mutation{
 	{name: "the high-water mark: a database restored beneath", file: "storage/highwater.go", old: "seen < at(*known).String() {", new: "seen < \"\" {"},
 	{name: "the high-water mark: one moves it at a time", file: "storage/highwater.go", old: "WHERE name = 'kind' {{lock}}`", new: "WHERE name = 'kind'`"},
 	{name: "the test clock: from where it is moved", file: "storage/sandbox.go", old: "WHERE name = :name AND value = :from`", new: "WHERE name = :name`"},
-	{name: "the ledger: every event waits for it", file: "storage/apply.go", old: "return queueForLedger(ctx, s, written)", new: "return queueForLedger(ctx, s, nil)"},
+	{name: "the ledger: every event waits for it", file: "storage/apply.go", old: "return queueForLedger(ctx, s, rows)", new: "return queueForLedger(ctx, s, nil)"},
 	{name: "the ledger: what is logged waits no more", file: "storage/ledger.go", old: "DELETE FROM event_batches WHERE id IN", new: "DELETE FROM event_batches WHERE 1 = 0 AND id IN"},
 	{name: "the ledger: from where it grows", file: "storage/ledger.go", old: "WHERE one = 1 AND size = :was`", new: "WHERE one = 1`"},
 }
@@ -65,8 +65,8 @@ func keys(t *testing.T) (all []mutation) {
 	text, err := os.ReadFile(filepath.Join("testdata", "keys.txt"))
 	require.NoError(t, err)
 	named := map[string]string{ // those that PostgreSQL has not named after the table alone
-		"relationships (id)": "relationships_id_key", "tokens (hash)": "tokens_hash_key", "tokens (name)": "tokens_names",
-		"relationships (partner_id, name_key)": "relationships_names", "assignments (relationship_key, group_id)": "assignments_live",
+		"agreements (id)": "agreements_id_key", "tokens (hash)": "tokens_hash_key", "tokens (name)": "tokens_names",
+		"agreements (partner_id, name_key)": "agreements_names", "assignments (relationship_key, group_id)": "assignments_live",
 		"holds (kind, subject)": "holds_active",
 	}
 	for key := range strings.Lines(strings.TrimSpace(string(text))) {

@@ -25,6 +25,21 @@ func StartPostgres(t testing.TB) *PostgresServer {
 	if err != nil {
 		t.Fatalf("testenv: start a PostgreSQL: %v\nNext: %s.", err, postgresNextStep)
 	}
+	return endWith(t, server)
+}
+
+// StartDurablePostgres is StartPostgres for measurements: what this server says is committed survives a power cut as well. Further
+// lines of configuration win over its own.
+func StartDurablePostgres(t testing.TB, lines string) *PostgresServer {
+	t.Helper()
+	server, err := startPostgres("fsync = on\nsynchronous_commit = on\nfull_page_writes = on\n" + lines)
+	if err != nil {
+		t.Fatalf("testenv: start a PostgreSQL: %v\nNext: %s.", err, postgresNextStep)
+	}
+	return endWith(t, server)
+}
+
+func endWith(t testing.TB, server *postgres) *PostgresServer {
 	t.Cleanup(func() {
 		if err := server.process.end(); err != nil {
 			t.Errorf("testenv: %v", err)
