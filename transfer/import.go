@@ -36,7 +36,7 @@ type Options struct {
 	Policy  *lifecycle.Policy
 	Now     time.Time
 
-	BatchSize  int // records in a transaction; 0: 1,000
+	BatchSize  int // records in a transaction; 0: 2,000
 	KeepFaults int // how many faults the report holds; 0: 20, negative: none, for who reports them as OnFault hears of them
 
 	Stdin   io.Reader // what the file name "-" stands for
@@ -47,7 +47,8 @@ type Options struct {
 }
 
 const (
-	defaultBatch      = 1000
+	defaultBatch      = 2000
+	progressEvery     = 1000
 	defaultKeepFaults = 20
 
 	// longestBatch keeps a thousand monstrous records from being in memory at once; it is in bytes of the file.
@@ -182,32 +183,48 @@ func (im *importer) oneFile(ctx context.Context, s *source) error {
 		return err
 	}
 	defer in.Close()
-	r, err := newReader(s.name, until(ctx, in), s.shape)
+	reading, err := readAhead(ctx, s, in, understander{relations: im.relations, kind: im.o.Kind})
 	if err != nil {
 		return err
 	}
+	defer reading.stop()
 	for {
-		item, err := r.Next()
+		b := <-reading.full
+		if err := im.takeBlock(ctx, b); err != nil {
+			return err
+		}
 		var broken *Broken
-		switch {
+		switch err := b.err; {
 		case errors.Is(err, io.EOF) || errors.As(err, &broken):
 			im.endOfFile(broken)
 			return im.flush(ctx)
-		case ctx.Err() != nil:
+		case err != nil && ctx.Err() != nil:
 			return fmt.Errorf("import stopped at %s: %w", s.name, ctx.Err())
 		case err != nil:
 			return inFile(s.name, err)
 		}
-		im.take(item)
+		reading.done(b)
+	}
+}
+
+// takeBlock puts records into the batch, and hands on each batch that is full.
+func (im *importer) takeBlock(ctx context.Context, b *block) error {
+	for i := range b.records {
+		if ctx.Err() != nil {
+			return fmt.Errorf("import stopped at %s: %w", im.file.File, ctx.Err())
+		}
+		u := &b.records[i]
+		im.take(u)
 		if im.full() {
 			if err := im.flush(ctx); err != nil {
 				return err
 			}
 		}
-		if im.file.Records%defaultBatch == 0 {
-			im.o.Progress(im.done+r.Offset(), im.total, im.records+im.file.Records)
+		if im.file.Records%progressEvery == 0 {
+			im.o.Progress(im.done+u.offset, im.total, im.records+im.file.Records)
 		}
 	}
+	return nil
 }
 
 // endOfFile notes how the file ended.
@@ -222,68 +239,39 @@ func (im *importer) endOfFile(broken *Broken) {
 	}
 }
 
-// take understands a record and puts it into the batch.
-func (im *importer) take(item Item) {
+// take puts a record into the batch, unless something is wrong with it.
+func (im *importer) take(u *understood) {
 	im.file.Records++
-	if item.Fault != nil {
-		im.faulty(item.Line, "", *item.Fault)
-		return
-	}
-	im.size += len(item.Text)
-	if im.file.Kind == KindUnknown {
-		im.file.Kind, _ = kindOf(item.Text) // the first record that can be recognised decides
-	}
-	switch im.file.Kind {
-	case Relationships:
-		im.takeRelationship(item)
-	case Contacts:
-		im.takeContact(item)
-	default:
-		im.notUnderstood(item, "", nil)
+	im.size += u.size
+	im.file.Kind = u.kind
+	switch {
+	case u.bad:
+		im.faulty(u.line, u.id, u.faults...)
+	case u.kind == Relationships:
+		im.takeRelationship(u)
+	case u.kind == Contacts:
+		im.takeContact(u)
 	}
 }
 
-func (im *importer) takeRelationship(item Item) {
-	in, advice, faults := im.relations.read(item.Text)
-	if len(faults) > 0 {
-		im.notUnderstood(item, in.ID, faults)
+func (im *importer) takeRelationship(u *understood) {
+	in := &u.incoming
+	if !im.isNew("r|"+in.ID, in.Digest, "id", in.ID, u.line) {
 		return
 	}
-	if !im.isNew("r|"+in.ID, in.Digest, "id", in.ID, item.Line) {
-		return
-	}
-	for _, a := range advice {
+	for _, a := range u.advice {
 		im.file.Advice[a]++
 	}
-	im.incoming = append(im.incoming, in)
-	im.origins = append(im.origins, origin{item.Line, in.ID})
+	im.incoming = append(im.incoming, *in)
+	im.origins = append(im.origins, origin{u.line, in.ID})
 }
 
-func (im *importer) takeContact(item Item) {
-	contact, faults := decodeContact(item.Text)
-	if len(faults) > 0 {
-		im.notUnderstood(item, "", faults)
-		return
+func (im *importer) takeContact(u *understood) {
+	c := &u.contact
+	if im.isNew("c|"+contactKey(c), digestOf(c), "mail", c.Mail, u.line) {
+		im.contacts = append(im.contacts, *c)
+		im.origins = append(im.origins, origin{line: u.line})
 	}
-	if im.isNew("c|"+contactKey(&contact), digestOf(contact), "mail", contact.Mail, item.Line) {
-		im.contacts = append(im.contacts, contact)
-		im.origins = append(im.origins, origin{line: item.Line})
-	}
-}
-
-// notUnderstood reports a record with its faults or, where it is of another kind than its file, with that alone.
-func (im *importer) notUnderstood(item Item, id string, faults []lifecycle.Fault) {
-	kind, why := kindOf(item.Text)
-	if why == "" && kind != im.file.Kind {
-		why = fmt.Sprintf("is one of %s in a file of %s; put it into a file of its own", kind, im.file.Kind)
-	}
-	if why != "" {
-		faults = []lifecycle.Fault{{Reason: why}}
-	}
-	if id == "" {
-		id = idOf(item.Text)
-	}
-	im.faulty(item.Line, id, faults...)
 }
 
 // isNew says whether the record has not been met in this run. One that was met with other content is a fault.

@@ -22,7 +22,7 @@ type relationshipReader struct {
 
 // read understands text as a relationship. It finds every fault at once; where there is one the record is not to be used.
 func (rr *relationshipReader) read(text []byte) (lifecycle.Incoming, []lifecycle.Advice, []lifecycle.Fault) {
-	w, err := lifecycle.DecodeWire(text)
+	w, err := decodeWire(text)
 	if err != nil {
 		return lifecycle.Incoming{}, nil, []lifecycle.Fault{typeFault(err)}
 	}
@@ -58,12 +58,21 @@ func digest(w *lifecycle.Wire, r *lifecycle.Record, p *lifecycle.Policy) string 
 	if w.LockedDateTime == nil {
 		said.LockedDateTime = nil
 	}
-	return digestOf(said)
+	return hashed(appendWire(make([]byte, 0, usualRecord), said))
 }
 
+// usualRecord is how many bytes of JSON a record seldom exceeds.
+const usualRecord = 1 << 10
+
 // digestOf hashes a value that always has JSON.
-func digestOf(v any) string {
+func digestOf(v any) string { return hashed(jsonOf(v)) }
+
+func jsonOf(v any) []byte {
 	text, _ := json.Marshal(v)
+	return text
+}
+
+func hashed(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:16])
 }
