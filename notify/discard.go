@@ -18,7 +18,7 @@ type Discard struct {
 func NewDiscard(domain string, channels ...string) *Discard {
 	d := &Discard{domain, map[string]int{}}
 	for _, name := range channels {
-		d.channels[name] = 8
+		d.channels[name] = 256 // letters at once: nothing is waited for, and few at a time would be many transactions
 	}
 	return d
 }

@@ -78,18 +78,20 @@ func Compare(ctx context.Context, records Records, q Question, then *lifecycle.P
 		difference *Difference
 		moved      []Moved
 	}
-	sum, known := newDifference(&q), newPeople(records)
+	sum, known, sheets := newDifference(&q), newPeople(records), newSheets(true) // of a Moved nothing is on one
 	next := q
 	next.Policy = then
 	err := eachPage(ctx, records, func(ctx context.Context, page []lifecycle.Stored, failures []lifecycle.Failure) (seen, error) {
 		part := seen{difference: newDifference(&q)}
+		s := sheets.take(2 * len(page))
+		defer sheets.giveBack(s)
 		part.difference.fail(failures)
 		part.difference.Looked = int64(len(page) + len(failures))
 		var was, is []*Item
 		for i := range page {
 			var old, new *Item
 			failure := decided(&page[i], func() {
-				old, new = q.item(&page[i]), next.item(&page[i])
+				old, new = q.item(s, &page[i]), next.item(s, &page[i])
 				moved := q.moved(old, new, then)
 				part.difference.count(moved)
 				if each != nil {

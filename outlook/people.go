@@ -2,6 +2,7 @@ package outlook
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -22,43 +23,40 @@ func newPeople(records Records) *people {
 	return &people{records: records, known: map[lifecycle.Audience]int64{}}
 }
 
-// of counts all audiences that the notices of these steps go to.
-func (p *people) of(ctx context.Context, steps []*Step) (map[lifecycle.Audience]int64, error) {
-	counts := map[lifecycle.Audience]int64{}
-	var missing []lifecycle.Audience
+// tell says of all steps to how many they are told.
+func (p *people) tell(ctx context.Context, items []*Item) error {
+	// Almost always all are known. Where they are not, all is said once more, since others may have made room meanwhile.
+	for missing := p.tellKnown(items); len(missing) > 0; missing = p.tellKnown(items) {
+		found, err := p.records.People(ctx, missing)
+		if err != nil {
+			return err
+		}
+		p.learn(missing, found)
+	}
+	return nil
+}
+
+// tellKnown says so as far as it is known, and lists the audiences of which it is not, each at least once.
+func (p *people) tellKnown(items []*Item) (missing []lifecycle.Audience) {
 	p.mu.RLock()
-	for _, step := range steps {
-		for i := range step.Notices {
-			for _, to := range step.Notices[i].To {
-				if to.Endpoint || to.Muted {
-					continue
-				}
-				if _, ok := counts[to.Audience]; ok {
-					continue
-				}
-				n, ok := p.known[to.Audience]
-				if !ok {
-					missing = append(missing, to.Audience)
-				}
-				counts[to.Audience] = n
-			}
+	defer p.mu.RUnlock()
+	for _, item := range items {
+		for i := range item.Steps {
+			missing = item.Steps[i].tell(p.known, missing)
 		}
 	}
-	p.mu.RUnlock()
-	if len(missing) == 0 {
-		return counts, nil
-	}
-	found, err := p.records.People(ctx, missing)
-	if err != nil {
-		return nil, err
-	}
+	return missing
+}
+
+func (p *people) learn(audiences []lifecycle.Audience, found map[lifecycle.Audience]int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.known) > mostKnown {
 		clear(p.known)
 	}
-	for _, audience := range missing {
-		counts[audience], p.known[audience] = found[audience], found[audience]
+	for _, audience := range audiences {
+		n := found[audience]
+		audience.TenantID = strings.Clone(audience.TenantID) // which otherwise keeps the memory of a whole page
+		p.known[audience] = n
 	}
-	return counts, nil
 }

@@ -59,6 +59,11 @@ type Plan struct {
 	Waiting int64                        // relationships that wait for another system to give access or to take it away
 	Failed  int64                        // relationships on which nobody can decide
 	Faults  []lifecycle.Failure          // the first of them
+
+	latest struct { // day that was counted on
+		day Day
+		sum *Sum
+	}
 }
 
 // mostFaults is how many of them are kept.
@@ -86,10 +91,12 @@ func Look(ctx context.Context, records Records, q Question, each func(*Item) err
 		plan  *Plan
 		items []*Item
 	}
-	sum, known := newPlan(&q), newPeople(records)
+	sum, known, sheets := newPlan(&q), newPeople(records), newSheets(each == nil)
 	err := eachPage(ctx, records, func(ctx context.Context, page []lifecycle.Stored, failures []lifecycle.Failure) (seen, error) {
 		part := seen{plan: newPlan(&q)}
-		items, failed := q.items(page)
+		s := sheets.take(len(page))
+		defer sheets.giveBack(s)
+		items, failed := q.items(s, page)
 		part.plan.fail(append(failures, failed...))
 		part.plan.Looked = int64(len(page) + len(failures))
 		if err := known.tell(ctx, items); err != nil {
@@ -114,73 +121,53 @@ func Look(ctx context.Context, records Records, q Question, each func(*Item) err
 	return sum, err
 }
 
-// tell says of all steps to how many they are told.
-func (p *people) tell(ctx context.Context, items []*Item) error {
-	var steps []*Step
-	for _, item := range items {
-		for i := range item.Steps {
-			steps = append(steps, &item.Steps[i])
-		}
-	}
-	counts, err := p.of(ctx, steps)
-	if err != nil {
-		return err
-	}
-	for _, step := range steps {
-		step.tell(counts)
-	}
-	return nil
-}
-
 // items are those of a page about which there is something to say.
-func (q *Question) items(page []lifecycle.Stored) (items []*Item, failures []lifecycle.Failure) {
+func (q *Question) items(s *sheet, page []lifecycle.Stored) (items []*Item, failures []lifecycle.Failure) {
 	for i := range page {
 		var item *Item
-		failure := decided(&page[i], func() { item = q.item(&page[i]) })
+		failure := decided(&page[i], func() { item = q.item(s, &page[i]) })
 		switch {
 		case failure != nil:
 			failures = append(failures, *failure)
 		case len(item.Steps) > 0 || item.Stopped.Rule != "" || item.Waiting:
 			items = append(items, item)
+		default:
+			s.drop()
 		}
 	}
 	return items, failures
 }
 
 // item is what happens to one relationship.
-func (q *Question) item(stored *lifecycle.Stored) *Item {
-	item := &Item{Stored: *stored}
-	r := stored.Record
-	for d := range q.ahead(r) {
-		n := len(item.Steps)
-		item.Steps = appendSteps(item.Steps, &r, &d)
+func (q *Question) item(s *sheet, stored *lifecycle.Stored) *Item {
+	item, from := s.item(stored), len(s.steps)
+	item.After = stored.Record
+	add := func(d *lifecycle.Decision) {
+		n := len(s.steps)
+		s.add(&item.After, d)
 		if len(q.Show) > 0 {
-			item.Steps = append(item.Steps[:n], slices.DeleteFunc(item.Steps[n:], func(s Step) bool { return !slices.Contains(q.Show, s.Rule) })...)
+			s.steps = append(s.steps[:n], slices.DeleteFunc(s.steps[n:], func(s Step) bool { return !slices.Contains(q.Show, s.Rule) })...)
 		}
-		if q.Late {
-			decided := d
-			item.Decided = &decided
-		}
-		r = d.Record
+		item.After = d.Record
 	}
-	item.After = r
-	item.Waiting = q.Policy.Provisioning.External && r.Status.Provision() != ""
-	if len(r.Stayed) > 0 || len(q.Only) > 0 {
-		item.stopped(q, r)
+	if q.Late {
+		if d := lifecycle.EvaluateBy(stored.Record, q.Policy, q.Until, q.Now, q.Only...); !d.Empty() {
+			add(&d)
+			item.Decided = &d
+		}
+	} else {
+		for d := range lifecycle.Ahead(stored.Record, q.Policy, q.Now, q.Until, q.Only...) {
+			add(&d)
+		}
+	}
+	if len(s.steps) > from {
+		item.Steps = s.steps[from:len(s.steps):len(s.steps)]
+	}
+	item.Waiting = q.Policy.Provisioning.External && item.After.Status.Provision() != ""
+	if len(item.After.Stayed) > 0 || len(q.Only) > 0 {
+		item.stopped(q, item.After)
 	}
 	return item
-}
-
-// ahead is what the timers call for: as it comes, or all at once.
-func (q *Question) ahead(r lifecycle.Record) func(yield func(lifecycle.Decision) bool) {
-	if !q.Late {
-		return lifecycle.Ahead(r, q.Policy, q.Now, q.Until, q.Only...)
-	}
-	return func(yield func(lifecycle.Decision) bool) {
-		if d := lifecycle.EvaluateBy(r, q.Policy, q.Until, q.Now, q.Only...); !d.Empty() {
-			yield(d)
-		}
-	}
 }
 
 // stopped notes the timer that keeps the record r from going on.
@@ -207,26 +194,41 @@ func (p *Plan) count(item *Item) {
 	if item.Waiting {
 		p.Waiting++
 	}
-	seen := map[Day]bool{}
 	for i := range item.Steps {
 		step := &item.Steps[i]
 		sum := step.sum(p.Unsaid)
 		if sum.Times > 0 && step.Effective.Before(p.Now) {
 			p.Overdue++
 		}
-		onDay := Day{step.At.UTC().Truncate(lifecycle.Day), step.Rule}
-		ever := Day{Rule: step.Rule}
-		for _, place := range []struct {
-			sum *Sum
-			day Day
-		}{{&p.All, Day{}}, {of(p.Rules, step.Rule), ever}, {of(p.Days, onDay), onDay}} {
-			sum.Relationships = 0
-			if !seen[place.day] {
-				seen[place.day], sum.Relationships = true, 1
-			}
-			place.sum.add(sum)
+		// A relationship counts once in each place, however many steps it takes there.
+		again, againOnDay, day := false, false, step.day()
+		for before := range i {
+			earlier := &item.Steps[before]
+			again = again || earlier.Rule == step.Rule
+			againOnDay = againOnDay || earlier.Rule == step.Rule && earlier.day() == day
 		}
+		p.All.addStep(sum, i > 0)
+		of(p.Rules, step.Rule).addStep(sum, again)
+		p.onDay(day).addStep(sum, againOnDay)
 	}
+}
+
+// addStep counts a step of a relationship that has been counted already, or not.
+func (s *Sum) addStep(step Sum, again bool) {
+	if !again {
+		step.Relationships = 1
+	}
+	s.add(step)
+}
+
+func (s *Step) day() Day { return Day{s.At.UTC().Truncate(lifecycle.Day), s.Rule} }
+
+// onDay is the sum of a day. What is due already, which may be all there is, falls on one and the same.
+func (p *Plan) onDay(day Day) *Sum {
+	if p.latest.sum == nil || p.latest.day != day {
+		p.latest.day, p.latest.sum = day, of(p.Days, day)
+	}
+	return p.latest.sum
 }
 
 // sum counts a step, and by reason who is not told of it.

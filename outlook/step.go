@@ -1,7 +1,6 @@
 package outlook
 
 import (
-	"slices"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -41,44 +40,15 @@ type Tell struct {
 // Steps are the steps of a decision about a record, in the order in which they happen. It is not known yet to how many people
 // they are told.
 func Steps(was *lifecycle.Record, d *lifecycle.Decision) []Step {
-	return appendSteps(nil, was, d)
+	var s sheet
+	s.add(was, d)
+	return s.steps
 }
 
-func appendSteps(steps []Step, was *lifecycle.Record, d *lifecycle.Decision) []Step {
-	steps = slices.Grow(steps, len(d.Changes)+len(d.Notices))
-	status, end := was.Status, was.End
-	notices := d.Notices
-	warn := func(n *lifecycle.Notice) {
-		steps = append(steps, Step{Rule: lifecycle.WarnExpiry, At: d.Recorded, Effective: n.Due, Version: n.Version, From: status, To: status,
-			EndBefore: end, End: end, Ends: n.Status != lifecycle.NoticeSuperseded, Notices: []Notice{{Notice: *n}}})
-	}
-	for i := range d.Changes {
-		c := &d.Changes[i]
-		for len(notices) > 0 && notices[0].Version < c.Version {
-			warn(&notices[0])
-			notices = notices[1:]
-		}
-		step := Step{Rule: c.Rule, At: d.Recorded, Effective: c.Effective, Version: c.Version, Type: c.Type, Reason: c.Reason,
-			From: c.From, To: c.To, EndBefore: end, End: c.End,
-			Ends: i+1 == len(d.Changes) || d.Changes[i+1].Rule != c.Rule || !d.Changes[i+1].Effective.Equal(c.Effective)}
-		for len(notices) > 0 && notices[0].Version == c.Version {
-			step.Notices = append(step.Notices, Notice{Notice: notices[0]})
-			notices = notices[1:]
-		}
-		status, end = c.To, c.End
-		steps = append(steps, step)
-	}
-	for i := range notices {
-		warn(&notices[i])
-	}
-	return steps
-}
-
-// tell says to how many the notices go.
-func (s *Step) tell(people map[lifecycle.Audience]int64) {
+// tell says to how many the notices go, as far as their audiences are known; those that are not are missing.
+func (s *Step) tell(known map[lifecycle.Audience]int64, missing []lifecycle.Audience) []lifecycle.Audience {
 	for i := range s.Notices {
 		n := &s.Notices[i]
-		n.Tells = make([]Tell, len(n.To))
 		for j, to := range n.To {
 			tell := Tell{Addressee: to}
 			switch {
@@ -88,14 +58,19 @@ func (s *Step) tell(people map[lifecycle.Audience]int64) {
 				tell.Unsaid = lifecycle.NotRouted
 			case to.Endpoint:
 				tell.Recipients = 1
-			case people[to.Audience] == 0:
-				tell.Unsaid = lifecycle.NobodyToTell
 			default:
-				tell.Recipients = people[to.Audience]
+				people, ok := known[to.Audience]
+				if tell.Recipients = people; people == 0 {
+					tell.Unsaid = lifecycle.NobodyToTell
+				}
+				if !ok {
+					missing = append(missing, to.Audience)
+				}
 			}
 			n.Tells[j] = tell
 		}
 	}
+	return missing
 }
 
 // counts says how many are told, and how many addressees are not.
