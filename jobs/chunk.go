@@ -12,7 +12,7 @@ import (
 
 const (
 	// chunkLease is how long a dead worker's chunk lies idle at most. A living one prolongs its lease while it works.
-	chunkLease = 4 * time.Second
+	chunkLease = 3 * time.Second
 
 	// A chunk that failed is taken up again after a wait that doubles from the first to the last of these.
 	firstRetry, lastRetry = time.Second, time.Minute

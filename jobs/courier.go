@@ -58,14 +58,14 @@ func (c *Courier) deliver(ctx context.Context) error {
 	if err := c.believe(ctx); err != nil {
 		return err
 	}
-	crew := newCrew()
+	crew, way := newCrew(), newGiveWay()
 	works := []func(context.Context) (bool, error){func(ctx context.Context) (bool, error) { return c.fold(ctx, crew) }}
 	for channel, atOnce := range c.channels(ctx) {
 		if !lifecycle.IsSubscriptionChannel(channel) {
-			works = append(works, newLane(c, channel, atOnce).drive)
+			works = append(works, newLane(c, way, channel, atOnce).drive)
 		}
 	}
-	tellers := newTellers(c, crew)
+	tellers := newTellers(c, crew, way)
 	works = append(works, tellers.look)
 	errs := make([]error, len(works))
 	crew.hire(len(works))

@@ -110,6 +110,15 @@ func (d *deployment) status(n int) lifecycle.Status {
 	return r.Status
 }
 
+// cut cuts a sweep and rings for its chunks, even for a single one, which the sweeper would do by itself.
+func (d *deployment) cut(sweep int64) {
+	d.t.Helper()
+	chunks, cut, err := d.db.CutChunks(d.t.Context(), sweep, d.sweeper.ChunkSize, 100)
+	require.NoError(d.t, err)
+	require.True(d.t, cut)
+	require.NoError(d.t, d.sweeper.Bell.RingChunks(d.t.Context(), chunks))
+}
+
 // changes counts the events that timers made.
 func (d *deployment) changes() int {
 	d.t.Helper()
@@ -163,6 +172,10 @@ func (b *bell) RingCut(_ context.Context, sweep int64) error {
 
 func (b *bell) RingChunks(_ context.Context, chunks []lifecycle.ChunkRef) error {
 	return b.ring(func() { b.chunks = append(b.chunks, chunks...) })
+}
+
+func (b *bell) RingAgain(ctx context.Context, chunks []lifecycle.ChunkRef) error {
+	return b.RingChunks(ctx, chunks)
 }
 
 func (b *bell) RingDelivery(context.Context) error { return b.ring(func() { b.posts++ }) }

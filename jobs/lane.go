@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -24,11 +25,12 @@ type lane struct {
 	atOnce  int
 	pace    *pace
 	breaker *breaker
+	way     *giveWay // shared with the other lanes
 }
 
-func newLane(c *Courier, channel string, atOnce int) *lane {
+func newLane(c *Courier, way *giveWay, channel string, atOnce int) *lane {
 	atOnce = max(1, atOnce)
-	return &lane{Courier: c, channel: channel, atOnce: atOnce, pace: newPace(atOnce), breaker: &breaker{}}
+	return &lane{Courier: c, channel: channel, atOnce: atOnce, pace: newPace(atOnce), breaker: &breaker{}, way: way}
 }
 
 // A drive is one go of a lane, until there is nothing more to claim or something stops it. It lasts as long as one call, and so
@@ -93,10 +95,11 @@ func (d *drive) run() (claimed int) {
 	return claimed
 }
 
-// claimAll claims letters and writes their messages, one batch ahead of what is being sent.
+// claimAll claims letters and writes their messages, one batch ahead of what is being sent. Changes go first: nothing is claimed
+// while sweeps are at work.
 func (d *drive) claimAll(written chan<- []lifecycle.Letter) (claimed int) {
 	for d.ctx.Err() == nil {
-		if err := d.believe(d.ctx); err != nil {
+		if err := errors.Join(d.believe(d.ctx), d.way.wait(d.ctx, d.Courier)); err != nil {
 			d.halt(err)
 			return claimed
 		}

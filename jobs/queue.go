@@ -20,8 +20,10 @@ const (
 	taskDeliver = "tenure:deliver"
 )
 
-// The queues. Chunks come before notices: what is not recorded cannot be told.
+// The queues. Chunks come before notices: what is not recorded cannot be told. What somebody died over comes before what nobody has begun:
+// at the end of the line it would wait for a whole sweep.
 const (
+	queueAgain   = "tenure-again"
 	queueSweeps  = "tenure-sweeps"
 	queueNotices = "tenure-notices"
 )
@@ -51,13 +53,23 @@ func NewQueue(client redis.UniversalClient, wall func() time.Time) *Queue {
 
 // RingCut asks a worker to cut a sweep into chunks.
 func (q *Queue) RingCut(ctx context.Context, sweep int64) error {
-	return q.ring(ctx, taskCut, queueSweeps, fmt.Sprintf("cut-%d", sweep), 5*time.Second, cutTask{sweep})
+	return q.ring(ctx, taskCut, queueSweeps, fmt.Sprintf("cut-%d", sweep), 3*watchEvery, cutTask{sweep})
 }
 
 // RingChunks asks workers to take chunks up.
 func (q *Queue) RingChunks(ctx context.Context, chunks []lifecycle.ChunkRef) error {
+	return q.ringChunks(ctx, queueSweeps, chunks)
+}
+
+// RingAgain asks workers to take chunks up before all others.
+func (q *Queue) RingAgain(ctx context.Context, chunks []lifecycle.ChunkRef) error {
+	return q.ringChunks(ctx, queueAgain, chunks)
+}
+
+func (q *Queue) ringChunks(ctx context.Context, queue string, chunks []lifecycle.ChunkRef) error {
 	for _, c := range chunks {
-		if err := q.ring(ctx, taskChunk, queueSweeps, "chunk-"+c.String(), 2*rungLongAgo, c); err != nil {
+		// A worker that dies takes tasks with it, whose ids are taken until asynq notices: so the watchdog rings by another.
+		if err := q.ring(ctx, taskChunk, queue, "chunk-"+c.String(), watchEvery, c); err != nil {
 			return err
 		}
 	}

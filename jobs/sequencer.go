@@ -13,6 +13,10 @@ const (
 	// sequenceEvery is how often somebody looks for events that wait for the ledger.
 	sequenceEvery = time.Second
 
+	// ledgerWaits is how long events wait while sweeps are at work: the changes come first, and what is logged in one go costs less. An event
+	// that is altered before it is logged is not found out, so it is not long.
+	ledgerWaits = 15 * time.Second
+
 	// sequencePage is how many events are logged in one transaction, or a few more.
 	sequencePage = 4096
 
@@ -32,6 +36,9 @@ type LedgerStore interface {
 	// AppendToLedger writes the ledger as it has grown and takes the batches out of the queue; false, and nothing is written,
 	// where somebody else has let it grow meanwhile.
 	AppendToLedger(ctx context.Context, g lifecycle.LedgerGrowth) (bool, error)
+
+	// Sweeping says whether a sweep that changes something is at work.
+	Sweeping(ctx context.Context, wall time.Time) (bool, error)
 }
 
 // A Sequencer gives the events that were written their places in the ledger. Any number of them may run: what one of them has
@@ -40,9 +47,11 @@ type Sequencer struct {
 	Store   LedgerStore
 	Grow    func(lifecycle.LedgerPage) (lifecycle.LedgerGrowth, error)
 	Publish func(ctx context.Context) error // writes a checkpoint, if the ledger has grown; nil where nobody wants any
+	Wall    func() time.Time
 	Log     *slog.Logger
 
-	blind, mute bool // the last look, or the last checkpoint, failed; said once, not each time
+	waited      time.Duration // while sweeps were at work
+	blind, mute bool          // the last look, or the last checkpoint, failed; said once, not each time
 }
 
 // Run logs what waits and writes checkpoints until ctx ends, and then once more. What goes wrong is logged, and tried again: what
@@ -56,7 +65,9 @@ func (s *Sequencer) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-look.C:
-			s.look(ctx)
+			if !s.givesWay(ctx) {
+				s.look(ctx)
+			}
 		case <-publish.C:
 			s.publish(ctx)
 		case <-ctx.Done():
@@ -87,6 +98,16 @@ func (s *Sequencer) Sequence(ctx context.Context) (logged int64, err error) {
 		logged += int64(len(page.Events))
 	}
 	return logged, ctx.Err()
+}
+
+// givesWay says whether what waits is left for later. It never is at the beginning, nor at the end.
+func (s *Sequencer) givesWay(ctx context.Context) bool {
+	if sweeping, err := s.Store.Sweeping(ctx, s.Wall()); err != nil || !sweeping || s.waited >= ledgerWaits {
+		s.waited = 0 // what is wrong, whoever looks will say
+		return false
+	}
+	s.waited += sequenceEvery
+	return true
 }
 
 func (s *Sequencer) look(ctx context.Context) {

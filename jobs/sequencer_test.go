@@ -99,6 +99,7 @@ type queueOfOne struct {
 	sync.Mutex
 	waiting, logged, published int
 	away, mute                 error
+	sweeping                   bool
 }
 
 func (q *queueOfOne) NextForLedger(context.Context, int) (page lifecycle.LedgerPage, err error) {
@@ -122,6 +123,12 @@ func (q *queueOfOne) publish(context.Context) error {
 	return q.mute
 }
 
+func (q *queueOfOne) Sweeping(context.Context, time.Time) (bool, error) {
+	q.Lock()
+	defer q.Unlock()
+	return q.sweeping, nil
+}
+
 // set changes what the queue is like; counts is how many events were logged, and how many checkpoints were asked for.
 func (q *queueOfOne) set(waiting int, away, mute error) {
 	q.Lock()
@@ -140,7 +147,7 @@ func TestSequencerLogsEachSecondAndPublishesEachMinuteAndAtTheEnd(t *testing.T) 
 		ctx, stop := context.WithCancel(t.Context())
 		queue := &queueOfOne{}
 		var complaints bytes.Buffer
-		s := &jobs.Sequencer{Store: queue, Log: slog.New(slog.NewTextHandler(&complaints, nil)), Publish: queue.publish,
+		s := &jobs.Sequencer{Store: queue, Wall: time.Now, Log: slog.New(slog.NewTextHandler(&complaints, nil)), Publish: queue.publish,
 			Grow: func(lifecycle.LedgerPage) (lifecycle.LedgerGrowth, error) { return lifecycle.LedgerGrowth{}, nil }}
 		over := make(chan error)
 		go func() { over <- s.Run(ctx) }()
@@ -163,11 +170,21 @@ func TestSequencerLogsEachSecondAndPublishesEachMinuteAndAtTheEnd(t *testing.T) 
 		logged, before := queue.counts()
 		require.Equal(t, 7, logged)
 
+		queue.Lock()
+		queue.sweeping, queue.waiting = true, 3
+		queue.Unlock()
+		time.Sleep(14 * time.Second)
+		logged, _ = queue.counts()
+		require.Equal(t, 7, logged, "changes come first")
+		time.Sleep(3 * time.Second)
+		logged, _ = queue.counts()
+		require.Equal(t, 10, logged, "but not for long")
+
 		queue.set(4, nil, nil)
 		stop()
 		require.NoError(t, <-over)
 		logged, published = queue.counts()
-		require.Equal(t, 11, logged, "what waits at the end is logged")
+		require.Equal(t, 14, logged, "what waits at the end is logged")
 		require.Equal(t, before+1, published)
 		for complaint, times := range map[string]int{"cannot be logged": 1, "can be logged in the ledger again": 1,
 			"no checkpoint of the ledger was written": 1, "checkpoints of the ledger are written again": 1} {

@@ -86,9 +86,9 @@ type ChunkStore interface {
 	// FailChunk gives a claim back after an error, to be taken up again from retryAt on.
 	FailChunk(ctx context.Context, claimed lifecycle.ChunkRef, cause string, retryAt time.Time) error
 
-	// IdleChunks lists open chunks of running sweeps that nobody works on: never claimed and rung before rungBefore, or with
-	// a lease or a wait that ended before wall. It marks them as rung at wall. Those whose worker is
-	// gone come first, then the oldest, at most this many.
+	// IdleChunks lists open chunks of running sweeps that nobody works on, and that do not just stand in line: with a lease or a wait that
+	// ended before wall; never claimed, though a later one was, or while nobody works at all; and none of them rung
+	// since rungBefore. It marks them as rung at wall. Those whose worker is gone come first, then the oldest, at most this many.
 	IdleChunks(ctx context.Context, wall, rungBefore time.Time, most int) ([]lifecycle.ChunkRef, error)
 }
 
@@ -96,6 +96,10 @@ type ChunkStore interface {
 type OutboxStore interface {
 	// CheckClock is [lifecycle.ErrClockAstray] where q does not believe a clock that shows now; then everything is on hold.
 	CheckClock(ctx context.Context, q lifecycle.QuarantinePolicy, now time.Time) error
+
+	// Sweeping says whether a sweep that changes something is at work, or waits for somebody to be: it is not cut to its end, or has a
+	// chunk that is held, or may be taken up by wall.
+	Sweeping(ctx context.Context, wall time.Time) (bool, error)
 
 	// FoldLetters makes digests of the notices that wait for one by now, for at most so many recipients, and says how many it
 	// has made: a digest is a queued letter, and its notices are digested. What is outdated is settled instead.
@@ -127,7 +131,7 @@ type OutboxStore interface {
 	SetChannel(ctx context.Context, state lifecycle.ChannelState) error
 
 	// WaitingLetters counts, by channel, the letters that are to be sent by wall and that nobody has claimed, and under "" the
-	// recipients' digests that are due by now. Channels that are off, or must not be used yet, are left out.
+	// recipients' digests that are due by now; very many are not counted to the last. Channels that are off, or must not be used yet, are left out.
 	WaitingLetters(ctx context.Context, now, wall time.Time) (map[string]int64, error)
 
 	// EraseRecipients erases names, addresses and messages of at most so many letters that were settled before an instant, and

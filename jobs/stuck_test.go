@@ -86,7 +86,7 @@ func TestSweepThatWasBrokenOffDoesNotSwallowTheNextOne(t *testing.T) {
 	request := lifecycle.SweepRequest{Trigger: lifecycle.TriggerRequest}
 	broken, _, err := d.sweeper.Open(t.Context(), request)
 	require.NoError(t, err)
-	require.NoError(t, d.sweeper.Cut(t.Context(), broken.ID)) // and then somebody pressed ctrl-C
+	d.cut(broken.ID) // and then somebody pressed ctrl-C
 
 	d.now, d.wall = start.Add(24*time.Hour), start.Add(24*time.Hour)
 	sweep, err := d.sweeper.Run(t.Context(), request, nil)
@@ -109,7 +109,7 @@ func TestTickIsNotLostInASweepThatHasGonePastIt(t *testing.T) {
 	require.Equal(t, lifecycle.OpenedJoined, opened, "nobody has begun: they do not pile up")
 	require.Equal(t, first.ID, joined.ID)
 	require.True(t, joined.AsOf.Equal(d.now), "and it looks as far as the later one")
-	require.NoError(t, d.sweeper.Cut(t.Context(), first.ID))
+	d.cut(first.ID)
 	_, opened = tick(start.Add(2 * time.Minute))
 	require.Equal(t, lifecycle.OpenedNew, opened)
 }
@@ -126,7 +126,7 @@ func TestDatabaseThatWasAwayDelaysNothingOnceItIsBack(t *testing.T) {
 	store.away.Store(true)
 	sweep, _, err := d.db.OpenSweep(t.Context(), lifecycle.SweepRequest{AsOf: start, OpenedAt: start})
 	require.NoError(t, err)
-	require.NoError(t, d.sweeper.Cut(t.Context(), sweep.ID))
+	d.cut(sweep.ID)
 	queued := func() bool { // the task was taken up and given away again
 		n, err := client.Exists(t.Context(), "asynq:{tenure-sweeps}:processed:"+time.Now().UTC().Format(time.DateOnly)).Result()
 		return err == nil && n > 0
@@ -167,7 +167,7 @@ func TestChunkIsNoLargerThanItMayBeWhateverAnImportBrings(t *testing.T) {
 	d.load(active(0, start))
 	sweep, _, err := d.sweeper.Open(t.Context(), lifecycle.SweepRequest{})
 	require.NoError(t, err)
-	require.NoError(t, d.sweeper.Cut(t.Context(), sweep.ID))
+	d.cut(sweep.ID)
 	late := many(6001, start.Add(-time.Hour))[1:]
 	d.load(late...)
 	require.NoError(t, d.sweeper.DoChunk(t.Context(), d.bell.chunks[0]))

@@ -24,6 +24,7 @@ const (
 type Bell interface {
 	RingCut(ctx context.Context, sweep int64) error
 	RingChunks(ctx context.Context, chunks []lifecycle.ChunkRef) error
+	RingAgain(ctx context.Context, chunks []lifecycle.ChunkRef) error // for chunks that have waited for long, before all others
 	RingDelivery(ctx context.Context) error
 }
 
@@ -35,6 +36,9 @@ func (Silence) RingCut(context.Context, int64) error { return nil }
 
 // RingChunks does nothing.
 func (Silence) RingChunks(context.Context, []lifecycle.ChunkRef) error { return nil }
+
+// RingAgain does nothing.
+func (Silence) RingAgain(context.Context, []lifecycle.ChunkRef) error { return nil }
 
 // RingDelivery does nothing.
 func (Silence) RingDelivery(context.Context) error { return nil }
@@ -107,9 +111,12 @@ func (s *Sweeper) CancelSweep(ctx context.Context, id int64) error {
 }
 
 // Cut cuts a sweep into chunks and rings for each. Cutting is remembered as it goes: another scanner goes on where this one
-// died, and two at once do no harm.
+// died, and two at once do no harm. A single chunk is done right away: to ring, and wait until somebody hears, takes longer.
 func (s *Sweeper) Cut(ctx context.Context, sweep int64) error {
-	return s.cut(ctx, sweep, func(chunks []lifecycle.ChunkRef) error {
+	return s.cut(ctx, sweep, func(chunks []lifecycle.ChunkRef, all bool) error {
+		if all && len(chunks) == 1 && s.DoChunk(ctx, chunks[0]) == nil {
+			return nil
+		}
 		if err := s.Bell.RingChunks(ctx, chunks); err != nil {
 			s.Log.WarnContext(ctx, "could not ring for chunks; the watchdog will", "sweep", sweep, "error", err)
 		}
@@ -117,7 +124,8 @@ func (s *Sweeper) Cut(ctx context.Context, sweep int64) error {
 	})
 }
 
-func (s *Sweeper) cut(ctx context.Context, sweep int64, each func([]lifecycle.ChunkRef) error) error {
+// cut tells each batch of chunks, and whether these are all that the sweep has.
+func (s *Sweeper) cut(ctx context.Context, sweep int64, each func(chunks []lifecycle.ChunkRef, all bool) error) error {
 	size := s.ChunkSize
 	if size == 0 {
 		size = DefaultChunkSize
@@ -125,13 +133,13 @@ func (s *Sweeper) cut(ctx context.Context, sweep int64, each func([]lifecycle.Ch
 	if err := s.examine(ctx, sweep); err != nil {
 		return err
 	}
-	for {
+	for first := true; ; first = false {
 		chunks, done, err := s.Store.CutChunks(ctx, sweep, size, chunksPerCut)
 		if err != nil {
 			return fmt.Errorf("cutting sweep %d: %w", sweep, err)
 		}
 		if len(chunks) > 0 {
-			if err := each(chunks); err != nil {
+			if err := each(chunks, first && done); err != nil {
 				return err
 			}
 		}
@@ -175,7 +183,7 @@ func (s *Sweeper) See(ctx context.Context, sweep lifecycle.Sweep, progress func(
 			progress(now)
 		}
 	}
-	err := s.cut(ctx, sweep.ID, func(chunks []lifecycle.ChunkRef) error {
+	err := s.cut(ctx, sweep.ID, func(chunks []lifecycle.ChunkRef, _ bool) error {
 		if err := s.Bell.RingChunks(ctx, chunks); err != nil {
 			s.Log.DebugContext(ctx, "no other worker can be rung; this process does it all", "error", err)
 		}

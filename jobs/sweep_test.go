@@ -85,6 +85,19 @@ func TestWorkerWithASlowClockStillFindsWhatIsDue(t *testing.T) {
 	require.Equal(t, lifecycle.Expired, d.status(1))
 }
 
+func TestSingleChunkIsDoneByWhoeverCutsIt(t *testing.T) {
+	d := deploy(t)
+	d.load(many(10, start)...)
+	sweep, _, err := d.sweeper.Open(t.Context(), lifecycle.SweepRequest{})
+	require.NoError(t, err)
+	require.NoError(t, d.sweeper.Cut(t.Context(), sweep.ID))
+	require.Empty(t, d.bell.chunks)
+	require.Equal(t, 10, d.changes())
+	over, err := d.db.Sweep(t.Context(), sweep.ID)
+	require.NoError(t, err)
+	require.Equal(t, lifecycle.SweepDone, over.State)
+}
+
 func TestCancelledSweepStopsWhereItIs(t *testing.T) {
 	d := deploy(t)
 	d.load(many(30, start)...)

@@ -16,6 +16,7 @@ import (
 type tellers struct {
 	*Courier
 	crew    *crew
+	way     *giveWay
 	working sync.WaitGroup
 
 	mu    sync.Mutex
@@ -24,8 +25,8 @@ type tellers struct {
 	errs  map[string]error // that lanes ended with, the last time
 }
 
-func newTellers(c *Courier, crew *crew) *tellers {
-	return &tellers{Courier: c, crew: crew, lanes: map[string]*lane{}, busy: map[string]bool{}, errs: map[string]error{}}
+func newTellers(c *Courier, crew *crew, way *giveWay) *tellers {
+	return &tellers{Courier: c, crew: crew, way: way, lanes: map[string]*lane{}, busy: map[string]bool{}, errs: map[string]error{}}
 }
 
 // look sets those going who have something to tell. It does not wait for them.
@@ -60,7 +61,7 @@ func (t *tellers) start(ctx context.Context, channel string, atOnce int) {
 	}
 	l := t.lanes[channel]
 	if l == nil {
-		l = newLane(t.Courier, channel, atOnce)
+		l = newLane(t.Courier, t.way, channel, atOnce)
 		t.lanes[channel] = l
 	}
 	t.busy[channel] = true

@@ -118,7 +118,7 @@ func (w *Watchdog) ringIdle(ctx context.Context) error {
 		return err
 	}
 	w.Log.DebugContext(ctx, "ringing for chunks that nobody works on", "chunks", len(idle), "first", idle[0])
-	if w.heard(ctx, w.Sweeper.Bell.RingChunks(ctx, idle)) {
+	if w.heard(ctx, w.Sweeper.Bell.RingAgain(ctx, idle)) {
 		return nil
 	}
 	return w.Sweeper.DoChunks(ctx, idle)
@@ -141,10 +141,14 @@ func (w *Watchdog) ringCourier(ctx context.Context) error {
 	if len(waiting) == 0 || w.heard(ctx, w.Sweeper.Bell.RingDelivery(ctx)) {
 		return nil
 	}
+	over := w.delivery.start(ctx, w.Courier, w.Log)
+	if sweeping, err := w.Courier.Store.Sweeping(ctx, w.Courier.Wall()); sweeping || err != nil {
+		return err // to wait for letters that give way to a sweep would be to wait for ourselves
+	}
 	moment := time.NewTimer(aloneFor)
 	defer moment.Stop()
 	select {
-	case <-w.delivery.start(ctx, w.Courier, w.Log):
+	case <-over:
 	case <-moment.C:
 	}
 	return nil

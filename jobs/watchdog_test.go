@@ -14,7 +14,7 @@ func TestChunkOfADeadWorkerIsDoneByAnother(t *testing.T) {
 	d.load(active(1, start))
 	sweep, _, err := d.sweeper.Open(t.Context(), lifecycle.SweepRequest{})
 	require.NoError(t, err)
-	require.NoError(t, d.sweeper.Cut(t.Context(), sweep.ID))
+	d.cut(sweep.ID)
 
 	// A worker takes the chunk up, and dies.
 	ref := d.bell.chunks[0]
@@ -39,7 +39,7 @@ func TestLateWorkerThatWasGivenUpDoesNoHarm(t *testing.T) {
 	d.load(active(1, start))
 	sweep, _, err := d.sweeper.Open(t.Context(), lifecycle.SweepRequest{})
 	require.NoError(t, err)
-	require.NoError(t, d.sweeper.Cut(t.Context(), sweep.ID))
+	d.cut(sweep.ID)
 	claimed, _, _, err := d.db.ClaimChunk(t.Context(), d.bell.chunks[0], d.wall, d.wall.Add(4*time.Second))
 	require.NoError(t, err)
 	records, _, err := d.db.DueRecords(t.Context(), claimed, lifecycle.ScanFor(nil), sweep.AsOf)
@@ -93,7 +93,7 @@ func TestSweepWhoseLastWorkerDiedBeforeClosingItIsClosed(t *testing.T) {
 	d.load(active(1, start))
 	sweep, _, err := d.sweeper.Open(t.Context(), lifecycle.SweepRequest{})
 	require.NoError(t, err)
-	require.NoError(t, d.sweeper.Cut(t.Context(), sweep.ID))
+	d.cut(sweep.ID)
 	claimed, _, _, err := d.db.ClaimChunk(t.Context(), d.bell.chunks[0], d.wall, d.wall.Add(time.Second))
 	require.NoError(t, err)
 	_, err = d.db.ApplyChunk(t.Context(), claimed.ChunkRef, nil, lifecycle.Tally{}, nil, d.now)

@@ -36,7 +36,7 @@ func (w *Worker) Run(ctx context.Context, client redis.UniversalClient) error {
 		Concurrency:       w.Concurrency,
 		TaskCheckInterval: poll,
 		ShutdownTimeout:   shutdownTimeout,
-		Queues:            map[string]int{queueSweeps: 3, queueNotices: 1},
+		Queues:            map[string]int{queueAgain: 12, queueSweeps: 3, queueNotices: 1},
 		Logger:            newAsynqLog(w.Log),
 		LogLevel:          asynq.WarnLevel,
 	})

@@ -124,7 +124,7 @@ func (c *ledgerAppendCmd) Run(a *app) error {
 
 // sequencer gives events their places in the ledger of a database.
 func (a *app) sequencer(db *storage.DB) *jobs.Sequencer {
-	return &jobs.Sequencer{Store: db, Grow: ledger.Grow, Log: a.log()}
+	return &jobs.Sequencer{Store: db, Grow: ledger.Grow, Wall: wall, Log: a.log()}
 }
 
 type ledgerCheckpointCmd struct {

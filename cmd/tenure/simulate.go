@@ -178,7 +178,7 @@ func (a *app) newSimulation(policy *lifecycle.Policy, from time.Time) (*simulati
 		return nil, fmt.Errorf("making a scratch folder: %w", err)
 	}
 	s := &simulation{now: from}
-	db, err := storage.Open(a.ctx, "sqlite:"+filepath.Join(dir, "scratch.db")+"?scratch")
+	db, err := storage.Open(a.ctx, "sqlite:"+filepath.Join(dir, "scratch.db")+"?solitary")
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

@@ -67,7 +67,7 @@ func (a *app) witnessPath() string {
 		return a.Witness
 	}
 	path, options, _ := strings.Cut(strings.TrimPrefix(a.DB, "sqlite:"), "?")
-	if path == ":memory:" || strings.Contains(options, "scratch") {
+	if path == ":memory:" || strings.Contains(options, "scratch") || strings.Contains(options, "solitary") {
 		return "" // nothing of it is kept either
 	}
 	return path + ".witness"
