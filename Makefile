@@ -91,10 +91,16 @@ storm: test-deps ## Two years in STORM_MINUTES (10) of crashes, cuts and full di
 mutations: ## Take away one unique key or guard after the other, and show who notices (an hour)
 	@scripts/mutations
 
+# `make bench BENCH=full` goes up to ten million relationships. BENCH_RECORDS, BENCH_DUE and BENCH_ROUNDS choose other sizes. What is measured
+# has to lie on a disk, and /tmp may be memory.
+BENCH_DIR ?= /var/tmp
+BENCH_TIMEOUT ?= 4h
+
 .PHONY: bench
-bench: test-deps ## Measure the rules, mail and the Graph interface, each beside its limit (some minutes, best on an idle machine)
-	go test -run '^$$' -bench . ./lifecycle/...
-	cd bench && go test -count 1 -v -timeout $(TEST_TIMEOUT) .
+bench: test-deps ## Measure everything beside its limit and its peers, check the books after each run, write the table of the README (half an hour)
+	go test -run '^$$' -bench . -benchmem ./lifecycle/...
+	cd bench && TMPDIR=$(BENCH_DIR) BENCH="$(BENCH)" BENCH_JSON=figures.json BENCH_TABLES=../README.md:../docs/performance.md \
+		go test -count 1 -v -timeout $(BENCH_TIMEOUT) .
 
 ##@ Operate it
 

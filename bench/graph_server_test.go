@@ -88,12 +88,14 @@ func fill(t *testing.T, database string, db *sql.DB, n int) {
 		numbers = fmt.Sprintf("(WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < %d) SELECT n FROM c) AS copies", copies-1)
 	}
 	for _, statement := range []string{
-		fmt.Sprintf(`INSERT INTO relationships (key, id, partner_id, display_name, name_key, duration, auto_extend, status, customer_id, customer_name, roles,
-				created_at, modified_at, locked_at, activated_at, end_at, warn_after, name_released_at, digest, version, next_rule, next_at, approved_at, assigned)
-			SELECT key + %d * copies.n, %s, partner_id, display_name || ' ' || copies.n, name_key || ' ' || copies.n, duration, auto_extend, status, customer_id,
-				customer_name, roles, created_at, modified_at, locked_at, activated_at, end_at, warn_after, name_released_at, digest, version, next_rule, next_at,
-				approved_at, assigned
-			FROM %s, relationships WHERE copies.n > 0 ORDER BY copies.n, key`, first, newID, numbers),
+		fmt.Sprintf(`INSERT INTO agreements (key, id, partner_id, display_name, name_key, duration, auto_extend, customer_id, customer_name, roles,
+				created_at, locked_at, approved_at, activated_at, name_released_at, digest)
+			SELECT key + %d * copies.n, %s, partner_id, display_name || ' ' || copies.n, name_key || ' ' || copies.n, duration, auto_extend, customer_id,
+				customer_name, roles, created_at, locked_at, approved_at, activated_at, name_released_at, digest
+			FROM %s, agreements WHERE copies.n > 0 ORDER BY copies.n, key`, first, newID, numbers),
+		fmt.Sprintf(`INSERT INTO clocks (key, version, modified_at, end_at, warn_after, next_at, assigned, stayed, status, next_rule)
+			SELECT key + %d * copies.n, version, modified_at, end_at, warn_after, next_at, assigned, stayed, status, next_rule
+			FROM %s, clocks WHERE copies.n > 0 ORDER BY copies.n, key`, first, numbers),
 		fmt.Sprintf("UPDATE counters SET next = %d WHERE name = 'relationship'", copies*first+1),
 		"ANALYZE",
 	} {

@@ -84,7 +84,7 @@ func measure(t *testing.T, name, database string, reader, writer *sql.DB) {
 	for _, abreast := range []int{1, 8, 32} {
 		pieces := min(150*abreast, 2000)
 		fmt.Println(contest(t, fmt.Sprintf("%s: creating, %d at a time", name, abreast), "relationships", pieces, 3,
-			contender{"bare INSERT of row and event, a transaction each", func(t *testing.T, n int) time.Duration { return insertBare(t, writer, name, abreast, n) }},
+			contender{"bare INSERT of rows and event, a transaction each", func(t *testing.T, n int) time.Duration { return insertBare(t, writer, name, abreast, n) }},
 			contender{"POST over HTTP", func(t *testing.T, n int) time.Duration { return create(t, server, abreast, n) }},
 		))
 	}
@@ -252,7 +252,7 @@ func create(t *testing.T, s *server, abreast, n int) time.Duration {
 	})
 }
 
-// insertBare writes what creating writes, a row and an event in a transaction, and looks after nothing else.
+// insertBare writes what creating writes, an agreement, its clock and an event in a transaction, and looks after nothing else.
 func insertBare(t *testing.T, db *sql.DB, name string, abreast, n int) time.Duration {
 	const far = 1_000_000_000 // above every key that the program gives
 	var at any = now()
@@ -266,11 +266,15 @@ func insertBare(t *testing.T, db *sql.DB, name string, abreast, n int) time.Dura
 			return err
 		}
 		defer func() { _ = tx.Rollback() }()
-		if _, err := tx.ExecContext(ctx, `INSERT INTO relationships (key, id, partner_id, display_name, name_key, duration, auto_extend, status,
-				customer_id, customer_name, roles, created_at, modified_at, digest, version, next_rule, assigned)
-			VALUES ($1, $2, $3, $4, $5, 'P365D', FALSE, 'created', $6, 'Contoso', '["729827e3-9c14-49f7-bb1b-9608f156bbb8"]', $7, $7, '', 1, '', 0)`,
+		if _, err := tx.ExecContext(ctx, `INSERT INTO agreements (key, id, partner_id, display_name, name_key, duration, auto_extend,
+				customer_id, customer_name, roles, created_at, digest)
+			VALUES ($1, $2, $3, $4, $5, 'P365D', FALSE, $6, 'Contoso', '["729827e3-9c14-49f7-bb1b-9608f156bbb8"]', $7, '')`,
 			far+i, fmt.Sprintf("%s-1b2c3d4e-0000-4000-9000-%012d", partnerID(0), i), partnerID(int(i)%partners), fmt.Sprintf("Made %d", i),
 			fmt.Sprintf("made %d", i), customerID(int(i)), at); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO clocks (key, version, modified_at, status, next_rule, assigned) VALUES ($1, 1, $2, 'created', '', 0)`,
+			far+i, at); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO events (relationship_key, version, type, rule, effective_at, recorded_at, from_status, to_status,

@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	letters, rounds = 4000, 5
-	partner         = "99999999-9999-4999-8999-999999999999"
-	from            = "tenure@example.com"
-	agent           = "agents@partner.example"
+	letters, mailRounds = 4000, 5
+	partner             = "99999999-9999-4999-8999-999999999999"
+	from                = "tenure@example.com"
+	agent               = "agents@partner.example"
 )
 
 // TestMail measures messages per second through a local SMTP server: a bare loop that sends finished messages over one connection
@@ -30,7 +30,7 @@ const (
 func TestMail(t *testing.T) {
 	server := startSMTP(t)
 	messages := rendered(t, server)
-	table := contest(t, "Mail through a local SMTP server", "messages", letters, rounds,
+	table := contest(t, "Mail through a local SMTP server", "messages", letters, mailRounds,
 		contender{"bare loop over one connection, messages ready", func(t *testing.T, n int) time.Duration { return bareLoop(t, server, messages[:n]) }},
 		contender{"tenure, SQLite, one connection", func(t *testing.T, n int) time.Duration { return tenure(t, sqlite(t), server, 1, n) }},
 		contender{"tenure, SQLite, four connections", func(t *testing.T, n int) time.Duration { return tenure(t, sqlite(t), server, 4, n) }},

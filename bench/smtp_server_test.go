@@ -17,14 +17,6 @@ import (
 // smtpServerVariable makes this binary an SMTP server instead of a test.
 const smtpServerVariable = "TENURE_BENCH_SMTP_SERVER"
 
-func TestMain(m *testing.M) {
-	if os.Getenv(smtpServerVariable) != "" {
-		serveSMTP()
-		return
-	}
-	os.Exit(m.Run())
-}
-
 // startSMTP starts a server that accepts every message and keeps none, in a process of its own, as mail servers are. It answers
 // with the server's address.
 func startSMTP(t *testing.T) string {
