@@ -91,7 +91,7 @@ storm: test-deps ## Two years in STORM_MINUTES (10) of crashes, cuts and full di
 mutations: ## Take away one unique key or guard after the other, and show who notices (an hour)
 	@scripts/mutations
 
-# `make bench BENCH=full` goes up to ten million relationships. BENCH_RECORDS, BENCH_DUE and BENCH_ROUNDS choose other sizes. What is measured
+# `make bench BENCH=full` goes up to ten million relationships. BENCH_RECORDS=1000000 BENCH_DUE=100000 BENCH_ROUNDS=3 takes much longer. What is measured
 # has to lie on a disk, and /tmp may be memory.
 BENCH_DIR ?= /var/tmp
 BENCH_TIMEOUT ?= 4h

@@ -45,9 +45,9 @@ func TestSpeed(t *testing.T) {
 var (
 	full = os.Getenv("BENCH") == "full" // ten million records
 
-	rounds     = flag.Int("rounds", setting("BENCH_ROUNDS", 3), "rounds in which contenders take turns")
-	records    = flag.Int("records", setting("BENCH_RECORDS", 1_000_000), "relationships in the world")
-	dueRecords = flag.Int("due", setting("BENCH_DUE", 100_000), "how many of them are due")
+	rounds     = flag.Int("rounds", setting("BENCH_ROUNDS", 2), "rounds in which contenders take turns")
+	records    = flag.Int("records", setting("BENCH_RECORDS", 300_000), "relationships in the world")
+	dueRecords = flag.Int("due", setting("BENCH_DUE", 50_000), "how many of them are due")
 )
 
 // setting is a whole number from the environment.

@@ -31,7 +31,7 @@ const (
 
 // howMany relationships there are, partners × templates at the least: TENURE_BENCH_RELATIONSHIPS.
 func howMany(t *testing.T) int {
-	const otherwise = 1_000_000
+	const otherwise = 200_000
 	text := os.Getenv("TENURE_BENCH_RELATIONSHIPS")
 	if text == "" {
 		return otherwise
