@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -282,9 +283,18 @@ func (w *world) do(method, path, body string, headers ...string) reply {
 	return w.send(r)
 }
 
+// send asks again where the connection was reset while the body was on its way: a server that answers before it has read all of it may
+// be done with the connection before the client has read the answer.
 func (w *world) send(r *http.Request) reply {
 	w.Helper()
 	answer, err := http.DefaultClient.Do(r)
+	for i := 0; i < 10 && errors.Is(err, syscall.ECONNRESET) && r.GetBody != nil; i++ {
+		var body io.ReadCloser
+		body, err = r.GetBody()
+		require.NoError(w, err)
+		r.Body = body
+		answer, err = http.DefaultClient.Do(r)
+	}
 	require.NoError(w, err)
 	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(answer.Body)

@@ -35,12 +35,13 @@ func TestLettersGiveWayToSweeps(t *testing.T) {
 		var delivering sync.WaitGroup
 		delivering.Go(func() { d.deliver() })
 		time.Sleep(40 * time.Second)
-		require.Empty(t, d.outbox.handed)
+		require.Zero(t, d.letters()[lifecycle.NoticeSent])
 
 		require.NoError(t, d.sweeper.DoChunk(t.Context(), chunk))
 		time.Sleep(2 * time.Second)
-		require.Len(t, d.outbox.handed, 20)
+		require.Equal(t, 20, d.letters()[lifecycle.NoticeSent])
 		delivering.Wait()
+		require.Len(t, d.outbox.handed, 20)
 	})
 }
 
