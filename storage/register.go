@@ -343,13 +343,11 @@ func fillRelationships(ctx context.Context, s session, rows []relationshipRow) e
 		_, err = insertRelationships(ctx, s, rows, "")
 		return err
 	}
-	for table, columns := range map[string]string{"agreements": agreementColumns, "clocks": "key BIGINT, " + clockColumns} {
-		names := columnNames(columns, "", "")
-		if err := fill(ctx, s, table, names, names, rows); err != nil {
-			return err
-		}
+	agreed, moves := columnNames(agreementColumns, "", ""), "key, "+columnNames(clockColumns, "", "")
+	if err := fill(ctx, s, "agreements", agreed, agreed, rows); err != nil {
+		return err
 	}
-	return nil
+	return fill(ctx, s, "clocks", moves, moves, rows)
 }
 
 // insertRelationships writes new rows and says how many. onConflict is what to do where a name or an id is taken; without it that
