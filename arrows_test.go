@@ -18,7 +18,7 @@ import (
 )
 
 // middleRooms know the domain and nothing else of ours.
-var middleRooms = []string{"jobs", "storage", "notify", "httpapi", "graph", "transfer", "explain", "audit", "ledger", "outlook"}
+var middleRooms = []string{"jobs", "storage", "notify", "httpapi", "graph", "transfer", "explain", "audit", "ledger", "outlook", "console"}
 
 // clockRooms may read the clock: cmd, which hands it to all others, and what is no part of the product.
 var clockRooms = []string{"cmd", "testenv", "bench"}

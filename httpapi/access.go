@@ -22,10 +22,10 @@ type Scope string
 
 // The scopes. No scope but manage holds another.
 const (
-	ScopeRead      Scope = "read"      // look at relationships, sweeps, notices, channels and metrics
-	ScopeSweep     Scope = "sweep"     // start and cancel sweeps
-	ScopeProvision Scope = "provision" // say what became of provisioning
-	ScopeManage    Scope = "manage"    // all of it
+	ScopeRead      Scope = "read"           // look at relationships, sweeps, notices, channels and metrics
+	ScopeSweep     Scope = "sweep"          // start and cancel sweeps
+	ScopeProvision Scope = "provision"      // say what became of provisioning
+	ScopeManage    Scope = lifecycle.Manage // all of it
 )
 
 // Scopes lists them all.
@@ -107,7 +107,10 @@ func (s *Server) permit(a *answer, r *http.Request, pattern string) *Problem {
 	if needs == open {
 		return nil
 	}
-	b, p := s.identify(r, pattern)
+	b, p := a.as, (*Problem)(nil)
+	if b == nil {
+		b, p = s.identify(r, pattern)
+	}
 	if p != nil || b == nil {
 		return p
 	}

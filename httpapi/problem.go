@@ -129,6 +129,9 @@ func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
 // GetStatus is the HTTP status. It satisfies [huma.StatusError].
 func (p *Problem) GetStatus() int { return p.Status }
 
+// Explain is what went wrong this time.
+func (p *Problem) Explain() string { return p.Detail }
+
 // GetHeaders are the headers that go with it. It satisfies [huma.HeadersError].
 func (p *Problem) GetHeaders() http.Header { return p.headers }
 

@@ -50,6 +50,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like every unknown path
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	server.RegisterOnShutdown(s.stop)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
 	s.log.Info("listening", "address", ln.Addr().String())

@@ -46,6 +46,7 @@ type Store interface {
 	RelationshipStore
 	ActivityStore
 	BulkStore
+	SessionStore
 	SubscriptionStore
 	ProvisioningStore
 	PartnerStore
@@ -87,6 +88,9 @@ type Options struct {
 
 	Graph  Graph  // what answers under /v1.0/; nil: nothing does
 	Tokens Tokens // reads the tokens of other issuers; nil: only tenure's own are taken
+
+	// Console makes what answers at / and below /console/, given the door through which it lets people in; nil: nothing does.
+	Console func(door *Server) (http.Handler, error)
 
 	Condition func(ctx context.Context) lifecycle.Condition // how the deployment fares; nil: nobody tells
 
@@ -139,6 +143,9 @@ type Server struct {
 	limits   limits
 
 	graph             Graph
+	console           http.Handler
+	stopping          context.Context // ends when the server stops: whoever watches a page is sent away
+	stop              context.CancelFunc
 	tokens            Tokens
 	parseFilter       func(text string) (lifecycle.Filter, error)
 	explain           Explainer
@@ -177,10 +184,11 @@ func New(o Options) (*Server, error) {
 	if o.CheckSubscription == nil {
 		o.CheckSubscription = isHTTPS
 	}
+	stopping, stop := context.WithCancel(context.Background())
 	s := &Server{
 		store: o.Store, sweeper: o.Sweeper, policy: o.Policy, channels: o.Channels, now: o.Now, wall: o.Wall, log: o.Logger, limits: defaultLimits, registry: o.Registry,
 		graph: o.Graph, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
-		allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
+		stopping: stopping, stop: stop, allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
 		mux: http.NewServeMux(), needs: map[string]Scope{}, actions: map[string]string{}, streams: map[string]bool{}, crossOrigin: http.NewCrossOriginProtection(),
 		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(),
 	}
@@ -207,20 +215,23 @@ func New(o Options) (*Server, error) {
 	s.addHealth()
 	s.addMetrics()
 	s.addDescription()
-	return s, nil
+	return s, s.addConsole(o.Console)
 }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = s.graphPath(r)
-	a := &answer{ResponseWriter: w, request: r}
+	s.serve(&answer{ResponseWriter: w, request: r}, r)
+}
+
+func (s *Server) serve(a *answer, r *http.Request) {
 	a.Header().Set(requestIDHeader, requestID(r))
 	a.Header().Set("Cache-Control", "no-store")
 	a.Header().Set("X-Content-Type-Options", "nosniff")
 
 	ctx, cancel := context.WithTimeout(r.Context(), s.limits.request)
 	defer cancel()
-	r.Body = http.MaxBytesReader(w, r.Body, s.limits.body)
+	r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, s.limits.body)
 
 	timer := s.metrics.start(a)
 	defer func() {
@@ -243,6 +254,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.isGraph(r) {
 		a.spend = func() time.Duration { return s.allowances.take(a.bearer.key, s.wall()) }
 		s.graph.ServeAs(a, r, a.bearer.Caller)
+		return
+	}
+	if s.isConsole(r) {
+		s.console.ServeHTTP(a, r)
 		return
 	}
 	s.mux.ServeHTTP(a, r)
@@ -286,6 +301,9 @@ func (s *Server) admit(a *answer, r *http.Request) *Problem {
 func (s *Server) route(r *http.Request) (pattern string, p *Problem) {
 	if s.isGraph(r) {
 		return graphRoute(r.Method), nil
+	}
+	if s.isConsole(r) {
+		return consoleRoute(r), nil
 	}
 	h, pattern := s.mux.Handler(r)
 	if s.needs[pattern] != "" {
@@ -335,7 +353,8 @@ type answer struct {
 	code    int    // 0: nothing is written yet
 	route   string // the pattern; empty: none matched
 	request *http.Request
-	bearer  bearer // who asks; the zero bearer: nobody was asked
+	bearer  bearer  // who asks; the zero bearer: nobody was asked
+	as      *bearer // who has signed in to the console, which asks for them; nil: the request itself says who it is from
 
 	spend func() time.Duration // takes one more request from what the caller may ask for; nil: they may ask as often as they like
 	about string               // the id of the relationship that it is about, once it is known that the caller sees it

@@ -1,6 +1,9 @@
 package lifecycle
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Roles in which somebody asks for something, beside those that are told of things.
 const (
@@ -90,4 +93,21 @@ type Token struct {
 	Role    Role     // of a tenant's token: adminAgent, reader or globalAdministrator
 	Created time.Time
 	Revoked time.Time // zero while it is good
+}
+
+// A Session is somebody who has signed in to the console: an operator, until it ends or the token that it was begun with is revoked.
+type Session struct {
+	Caller Caller
+	Scopes []string  // what they may do
+	Token  int64     // the id of the token that it was begun with; 0: an issuer vouched for them
+	Began  time.Time // by the machine's clock
+	Ends   time.Time
+}
+
+// Manage is the scope that holds all others.
+const Manage = "manage"
+
+// May says whether the scope is among theirs.
+func (s *Session) May(scope string) bool {
+	return slices.Contains(s.Scopes, Manage) || slices.Contains(s.Scopes, scope)
 }

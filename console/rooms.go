@@ -1,0 +1,27 @@
+package console
+
+import "strings"
+
+// A room is a page in the menu.
+type room struct {
+	Path, Name string
+	Here       bool
+}
+
+// rooms are the pages of the menu, in its order, by the keys of their names.
+var rooms = []struct{ path, key string }{
+	{"/", "room.today"},
+}
+
+// Rooms are the pages of the menu.
+func (v *visit) Rooms() []room {
+	shown := make([]room, len(rooms))
+	path := v.Request.URL.Path
+	for i, r := range rooms {
+		shown[i] = room{r.path, v.T(r.key), path == r.path || r.path != "/" && strings.HasPrefix(path, r.path+"/")}
+	}
+	return shown
+}
+
+// Languages are those that the console speaks.
+func (v *visit) Languages() []language { return languages }

@@ -1,0 +1,81 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const signInPath = "/console/sign-in"
+
+func (c *Console) addSignIn() {
+	c.mux.HandleFunc("GET "+signInPath, c.handle(func(v *visit) error { return v.showSignIn(http.StatusOK, "") }))
+	c.mux.HandleFunc("POST "+signInPath, c.handle(signIn))
+	c.mux.HandleFunc("POST /console/sign-out", c.handle(signOut))
+}
+
+// showSignIn asks for a token, and says why the last one did not do.
+func (v *visit) showSignIn(status int, fault string) error {
+	return v.showAs(status, "signin", map[string]any{"Next": ours(v.Request.FormValue("next")), "Fault": fault})
+}
+
+// signIn begins a session for whoever has typed in a token.
+func signIn(v *visit) error {
+	token := strings.TrimSpace(v.Request.PostFormValue("token"))
+	if token == "" {
+		return v.showSignIn(http.StatusUnprocessableEntity, v.T("signin.empty"))
+	}
+	secret, ends, err := v.console.Door.SignIn(v.Request, token)
+	var refused explained
+	if errors.As(err, &refused) {
+		return v.showSignIn(refused.GetStatus(), refused.Explain())
+	}
+	if err != nil {
+		return err
+	}
+	v.keep(secretCookie, secret, ends)
+	return v.goTo(ours(v.Request.PostFormValue("next")), nil)
+}
+
+// signOut ends the session, here and in the store.
+func signOut(v *visit) error {
+	if secret := v.secret(); secret != "" {
+		if err := v.console.Door.SignOut(v.Request, secret); err != nil {
+			return err
+		}
+	}
+	v.keep(secretCookie, "", time.Time{})
+	return v.goTo(signInPath, &flash{true, v.T("signin.out")})
+}
+
+// ours is a path of the console to go to, or the first page: nobody is sent to another site.
+func ours(path string) string {
+	if path == "/" || strings.HasPrefix(path, "/console/") && !strings.HasPrefix(path, signInPath) {
+		return path
+	}
+	return "/"
+}
+
+// addPreferences lets everybody choose a language and a theme.
+func (c *Console) addPreferences() {
+	c.mux.HandleFunc("POST /console/preferences", c.handle(func(v *visit) error {
+		year := v.Wall.AddDate(1, 0, 0)
+		for _, l := range languages {
+			if v.Request.PostFormValue("lang") == string(l) {
+				v.keep(langCookie, string(l), year)
+			}
+		}
+		switch theme := v.Request.PostFormValue("theme"); theme {
+		case "light", "dark":
+			v.keep(themeCookie, theme, year)
+		case "system":
+			v.keep(themeCookie, "", time.Time{})
+		}
+		back := v.Request.PostFormValue("back")
+		if strings.HasPrefix(back, signInPath) {
+			return v.goTo(back, nil)
+		}
+		return v.goTo(ours(back), nil)
+	}))
+}

@@ -1,0 +1,103 @@
+package console_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWithoutTokensThisMachineIsLetIn(t *testing.T) {
+	w := newWorld(t)
+	p := w.get(w.anyone, "/")
+	require.Equal(t, http.StatusOK, p.status, p.body)
+	require.Contains(t, p.body, "All is well")
+	p = w.get(w.anyone, "/", "X-Forwarded-For", "192.0.2.7")
+	require.Equal(t, http.StatusForbidden, p.status, "through a proxy nobody is")
+	p = w.get(w.anyone, "/", "Sec-Fetch-Site", "cross-site")
+	require.Equal(t, http.StatusForbidden, p.status, "nor a page of another site")
+}
+
+func TestWhoHasNotSignedInIsAskedToAndComesBack(t *testing.T) {
+	w := newWorld(t)
+	token := w.token("ops", "manage")
+	p := w.get(w.anyone, "/?a=b")
+	require.Equal(t, http.StatusSeeOther, p.status)
+	require.Equal(t, "/console/sign-in?next=%2F%3Fa%3Db", p.header.Get("Location"))
+	p = w.get(w.anyone, p.header.Get("Location"))
+	require.Equal(t, http.StatusOK, p.status)
+	require.Contains(t, p.body, `name="next" value="/"`, "only paths of ours")
+
+	p = w.post(w.anyone, "/console/sign-in", "token", " "+token+"\n", "next", "/console/x?y=1")
+	require.Equal(t, http.StatusSeeOther, p.status, p.body)
+	require.Equal(t, "/console/x?y=1", p.header.Get("Location"))
+	cookie := p.header.Get("Set-Cookie")
+	for _, attribute := range []string{"HttpOnly", "SameSite=Lax", "Path=/"} {
+		require.Contains(t, cookie, attribute)
+	}
+	require.NotContains(t, cookie, token)
+	require.Equal(t, http.StatusOK, w.get(w.anyone, "/").status)
+}
+
+func TestSignInRefusesWhoMayNotLook(t *testing.T) {
+	w := newWorld(t)
+	w.token("ops", "manage")
+	for _, c := range []struct {
+		token  string
+		status int
+		says   string
+	}{
+		{"", http.StatusUnprocessableEntity, "Paste a token"},
+		{"tnr_wrong", http.StatusUnauthorized, "does not hold one bearer token"},
+		{"tnr_" + strings.Repeat("x", 43), http.StatusUnauthorized, "not known"},
+		{w.token("sweeps", "sweep"), http.StatusForbidden, "needs the scope"},
+	} {
+		p := w.post(w.anyone, "/console/sign-in", "token", c.token)
+		require.Equal(t, c.status, p.status, p.body)
+		require.Contains(t, p.body, c.says)
+		require.Equal(t, http.StatusSeeOther, w.get(w.anyone, "/").status, "nobody is in")
+	}
+}
+
+func TestSessionsEnd(t *testing.T) {
+	w := newWorld(t)
+	ops := w.signedIn("ops", "manage")
+	require.Equal(t, http.StatusOK, w.get(ops, "/").status)
+	t.Run("when their time is over", func(t *testing.T) {
+		w.advance(13 * time.Hour)
+		require.Equal(t, http.StatusSeeOther, w.get(ops, "/").status)
+	})
+	t.Run("when their token is revoked", func(t *testing.T) {
+		reader := w.signedIn("reader", "read")
+		require.Equal(t, http.StatusOK, w.get(reader, "/").status)
+		require.NoError(t, w.db.RevokeToken(t.Context(), "reader", w.clock()))
+		require.Equal(t, http.StatusSeeOther, w.get(reader, "/").status)
+	})
+	t.Run("when they sign out, whatever they kept", func(t *testing.T) {
+		again := w.signedIn("again", "read")
+		kept := again.Jar.Cookies(mustURL(t, w.server.URL))
+		require.Equal(t, http.StatusSeeOther, w.post(again, "/console/sign-out").status)
+		require.Equal(t, http.StatusSeeOther, w.get(again, "/").status)
+		again.Jar.SetCookies(mustURL(t, w.server.URL), kept)
+		require.Equal(t, http.StatusSeeOther, w.get(again, "/").status)
+	})
+}
+
+func TestFormsOfOtherSitesAreRefused(t *testing.T) {
+	w := newWorld(t)
+	ops := w.signedIn("ops", "manage")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.server.URL+"/console/sign-out", nil)
+	require.NoError(t, err)
+	for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"}} {
+		require.Equal(t, http.StatusForbidden, w.do(ops, r.Clone(t.Context()), headers).status)
+	}
+	require.Equal(t, http.StatusOK, w.get(ops, "/").status, "they are still in")
+}
+
+func TestCookiesOpenNothingButTheConsole(t *testing.T) {
+	w := newWorld(t)
+	ops := w.signedIn("ops", "manage")
+	require.Equal(t, http.StatusUnauthorized, w.get(ops, "/v1/sweeps").status)
+}

@@ -1,0 +1,162 @@
+package console_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/tenure-dev/tenure/console"
+	"github.com/tenure-dev/tenure/graph"
+	"github.com/tenure-dev/tenure/httpapi"
+	"github.com/tenure-dev/tenure/jobs"
+	"github.com/tenure-dev/tenure/lifecycle"
+	"github.com/tenure-dev/tenure/storage"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var start = time.Date(2026, 3, 1, 9, 0, 0, 123456000, time.UTC)
+
+// A world is a console on a real database, behind the real HTTP interface, with a clock that the test moves.
+type world struct {
+	t       testing.TB
+	db      *storage.DB
+	policy  *lifecycle.Policy
+	sweeper *jobs.Sweeper
+	server  *httptest.Server
+	anyone  *http.Client // who has not signed in; it follows no redirects
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"))
+}
+
+func newWorldOn(t testing.TB, database string) *world {
+	t.Helper()
+	w := &world{t: t, now: start, policy: lifecycle.DefaultPolicy()}
+	db, err := storage.Open(t.Context(), database)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	require.NoError(t, db.Migrate(context.WithoutCancel(t.Context()), storage.Live, start))
+	w.db = db
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	w.sweeper = &jobs.Sweeper{Store: db, Policy: w.policy, Bell: jobs.Silence{}, Now: w.clock, Wall: w.wall, Log: log}
+	shaped, err := graph.New(graph.Options{Store: db, Policy: w.policy, Now: w.clock, Logger: log})
+	require.NoError(t, err)
+	server, err := httpapi.New(httpapi.Options{Store: db, Sweeper: w.sweeper, Policy: w.policy, Graph: shaped, Now: w.clock, Wall: w.wall, Logger: log,
+		Rate: httpapi.Rate{PerSecond: -1}, Condition: w.condition, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }})
+	require.NoError(t, err)
+	w.server = httptest.NewServer(server)
+	t.Cleanup(w.server.Close)
+	w.anyone = w.visitor()
+	return w
+}
+
+func (w *world) options(door console.Door) console.Options {
+	return console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Now: w.clock, Wall: w.wall, Version: "test"}
+}
+
+func (w *world) condition(ctx context.Context) lifecycle.Condition {
+	c, err := w.db.Condition(ctx, w.policy, w.clock(), w.wall())
+	if err != nil {
+		c.Database.Fault = err.Error()
+	}
+	return c
+}
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+// wall is the machine's clock, as far ahead as the test has moved the other: connections go by the real one.
+func (w *world) wall() time.Time { return time.Now().UTC().Add(w.clock().Sub(start)) }
+
+func (w *world) advance(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+// visitor is a browser without a session. It follows no redirects.
+func (w *world) visitor() *http.Client {
+	jar, err := cookiejar.New(nil)
+	require.NoError(w.t, err)
+	return &http.Client{Transport: w.server.Client().Transport, Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// token makes a token with scopes.
+func (w *world) token(name string, scopes ...string) string {
+	w.t.Helper()
+	token, hash, err := httpapi.NewToken()
+	require.NoError(w.t, err)
+	_, err = w.db.CreateToken(w.t.Context(), lifecycle.Token{Name: name, Scopes: scopes, Created: w.clock()}, hash)
+	require.NoError(w.t, err)
+	return token
+}
+
+// signedIn is a browser of somebody who has signed in with these scopes.
+func (w *world) signedIn(name string, scopes ...string) *http.Client {
+	w.t.Helper()
+	browser := w.visitor()
+	p := w.post(browser, "/console/sign-in", "token", w.token(name, scopes...))
+	require.Equal(w.t, http.StatusSeeOther, p.status, p.body)
+	return browser
+}
+
+// A seen page is what a browser got.
+type seen struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (w *world) get(browser *http.Client, path string, headers ...string) seen {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.server.URL+path, nil)
+	require.NoError(w.t, err)
+	return w.do(browser, r, headers)
+}
+
+// post sends a form of names and values in turn.
+func (w *world) post(browser *http.Client, path string, fields ...string) seen {
+	w.t.Helper()
+	form := url.Values{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		form.Add(fields[i], fields[i+1])
+	}
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.server.URL+path, strings.NewReader(form.Encode()))
+	require.NoError(w.t, err)
+	return w.do(browser, r, []string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin"})
+}
+
+func (w *world) do(browser *http.Client, r *http.Request, headers []string) seen {
+	w.t.Helper()
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := browser.Do(r)
+	require.NoError(w.t, err)
+	defer res.Body.Close() //nolint:errcheck // it was only read
+	body, err := io.ReadAll(res.Body)
+	require.NoError(w.t, err)
+	require.NotContains(w.t, string(body), "⟦", "a phrase is missing")
+	return seen{res.StatusCode, res.Header, string(body)}
+}

@@ -1,0 +1,56 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+const (
+	consolePrefix = "/console/"
+	livePrefix    = consolePrefix + "live/" // pages that are told of changes for as long as somebody looks at them
+)
+
+// isConsole says whether the request is for what people look at.
+func (s *Server) isConsole(r *http.Request) bool {
+	return s.console != nil && (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, consolePrefix))
+}
+
+// consoleRoute is the pattern of a request to the console: what callers make up must not become series.
+func consoleRoute(r *http.Request) string {
+	switch {
+	case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, livePrefix):
+		return "GET " + livePrefix + "*"
+	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost:
+		return r.Method + " " + consolePrefix + "*"
+	}
+	return "OTHER " + consolePrefix + "*"
+}
+
+// addConsole opens the routes of the console to everybody: it asks for itself who they are, through Enter.
+func (s *Server) addConsole(make func(*Server) (http.Handler, error)) (err error) {
+	if make == nil {
+		return nil
+	}
+	if s.console, err = make(s); err != nil {
+		return err
+	}
+	for _, method := range []string{"OTHER", http.MethodGet, http.MethodHead, http.MethodPost} {
+		s.needs[method+" "+consolePrefix+"*"] = open
+	}
+	live := "GET " + livePrefix + "*"
+	s.needs[live], s.streams[live] = open, true
+	return nil
+}
+
+// Stopping ends when the server is about to stop, so that nobody watches it do so.
+func (s *Server) Stopping() context.Context { return s.stopping }
+
+// Ask answers a request to the API as it would be answered to whoever has signed in; it stands for one of theirs to the console,
+// and counts as one.
+func (s *Server) Ask(w http.ResponseWriter, r *http.Request, as lifecycle.Session) {
+	r = s.graphPath(r)
+	s.serve(&answer{ResponseWriter: w, request: r, as: operator(as.Caller.Name, sessionKey(&as), as.Scopes)}, r)
+}

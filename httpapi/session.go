@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// A SessionStore keeps who has signed in to the console.
+type SessionStore interface {
+	// BeginSession keeps a session under the hash of its secret.
+	BeginSession(ctx context.Context, s lifecycle.Session, hash []byte) error
+
+	// SessionByHash finds a session that is good at an instant of the machine's clock; [lifecycle.ErrNotFound].
+	SessionByHash(ctx context.Context, hash []byte, wall time.Time) (lifecycle.Session, error)
+
+	// EndSession forgets a session.
+	EndSession(ctx context.Context, hash []byte) error
+}
+
+// sessionLasts is a working day and a little: whoever signs in in the morning is not sent away before the evening.
+const sessionLasts = 12 * time.Hour
+
+// SignIn begins a session for whoever shows a token of an operator, tenure's own or an issuer's. The secret is for their cookie, and
+// kept nowhere. The error is a [Problem], to be shown to them.
+func (s *Server) SignIn(r *http.Request, token string) (secret string, ends time.Time, err error) {
+	shown := r.Clone(r.Context())
+	shown.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
+	b, p := s.identify(shown, "")
+	switch {
+	case p != nil:
+		return "", time.Time{}, p
+	case b.Role != lifecycle.Operator:
+		return "", time.Time{}, roleMissing.problem("The console is for operators, and %q has the role %s in a tenant. Ask the API, which answers them.", b.Name, b.Role)
+	}
+	if p := b.refused(ScopeRead); p != nil {
+		return "", time.Time{}, p
+	}
+	begun := lifecycle.Session{Caller: b.Caller, Scopes: b.scopes, Began: s.wall()}
+	begun.Ends = begun.Began.Add(sessionLasts)
+	if id, ok := strings.CutPrefix(b.key, "token "); ok {
+		begun.Token, _ = strconv.ParseInt(id, 10, 64) // it was made of a number
+	}
+	secret = rand.Text()
+	if err := s.store.BeginSession(r.Context(), begun, HashToken(secret)); err != nil {
+		return "", time.Time{}, problemOf(fmt.Errorf("beginning a session: %w", err)).base()
+	}
+	s.log.Info("signed in", "by", b.Name, "address", s.addressOf(r))
+	return secret, begun.Ends, nil
+}
+
+// SignOut ends a session.
+func (s *Server) SignOut(r *http.Request, secret string) error {
+	if err := s.store.EndSession(r.Context(), HashToken(secret)); err != nil {
+		return problemOf(fmt.Errorf("ending a session: %w", err)).base()
+	}
+	return nil
+}
+
+// Enter says who wants to look at the console; secret is what their cookie holds, or empty. The error is a [Problem], with status 401 where
+// they have to sign in. While there is no token, whoever works on this machine needs none, as for the API.
+func (s *Server) Enter(r *http.Request, secret string) (lifecycle.Session, error) {
+	var found lifecycle.Session
+	err := lifecycle.ErrNotFound
+	if secret != "" {
+		found, err = s.store.SessionByHash(r.Context(), HashToken(secret), s.wall())
+	}
+	if errors.Is(err, lifecycle.ErrNotFound) {
+		anonymous := r.Clone(r.Context())
+		anonymous.Header.Del("Authorization")
+		b, p := s.identify(anonymous, "")
+		if p != nil {
+			return lifecycle.Session{}, p
+		}
+		found, err = lifecycle.Session{Caller: b.Caller, Scopes: b.scopes}, nil
+	}
+	if err != nil {
+		return lifecycle.Session{}, problemOf(fmt.Errorf("looking up a session: %w", err)).base()
+	}
+	found.Caller = operator(found.Caller.Name, "", found.Scopes).Caller
+	found.Caller.Address = s.addressOf(r)
+	b := bearer{key: sessionKey(&found)}
+	if p := s.restrain(&b); p != nil {
+		return lifecycle.Session{}, p
+	}
+	return found, nil
+}
+
+// sessionKey is by what the requests of whoever has signed in are counted: those of one token with the token's own.
+func sessionKey(as *lifecycle.Session) string {
+	if as.Token != 0 {
+		return "token " + strconv.FormatInt(as.Token, 10)
+	}
+	return "console " + as.Caller.Name
+}
