@@ -42,12 +42,12 @@ type world struct {
 	now time.Time
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB, set ...func(*httpapi.Options)) *world {
 	t.Helper()
-	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"))
+	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"), set...)
 }
 
-func newWorldOn(t testing.TB, database string) *world {
+func newWorldOn(t testing.TB, database string, set ...func(*httpapi.Options)) *world {
 	t.Helper()
 	w := &world{t: t, now: start, policy: lifecycle.DefaultPolicy()}
 	db, err := storage.Open(t.Context(), database)
@@ -59,8 +59,12 @@ func newWorldOn(t testing.TB, database string) *world {
 	w.sweeper = &jobs.Sweeper{Store: db, Policy: w.policy, Bell: jobs.Silence{}, Now: w.clock, Wall: w.wall, Log: log}
 	shaped, err := graph.New(graph.Options{Store: db, Policy: w.policy, Now: w.clock, Logger: log})
 	require.NoError(t, err)
-	server, err := httpapi.New(httpapi.Options{Store: db, Sweeper: w.sweeper, Policy: w.policy, Graph: shaped, Now: w.clock, Wall: w.wall, Logger: log,
-		Rate: httpapi.Rate{PerSecond: -1}, Condition: w.condition, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }})
+	o := httpapi.Options{Store: db, Sweeper: w.sweeper, Policy: w.policy, Graph: shaped, Now: w.clock, Wall: w.wall, Logger: log,
+		Rate: httpapi.Rate{PerSecond: -1}, Condition: w.condition, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }}
+	for _, one := range set {
+		one(&o)
+	}
+	server, err := httpapi.New(o)
 	require.NoError(t, err)
 	w.server = httptest.NewServer(server)
 	t.Cleanup(w.server.Close)

@@ -89,6 +89,9 @@ type Options struct {
 	Graph  Graph  // what answers under /v1.0/; nil: nothing does
 	Tokens Tokens // reads the tokens of other issuers; nil: only tenure's own are taken
 
+	SignInAt  *SignInAt // the issuer at which people sign in to the console; nil: they show a token
+	PublicURL string    // where callers reach the interface, without a slash at the end; empty: as each request says
+
 	// Console makes what answers at / and below /console/, given the door through which it lets people in; nil: nothing does.
 	Console func(door *Server) (http.Handler, error)
 
@@ -144,8 +147,9 @@ type Server struct {
 
 	graph             Graph
 	console           http.Handler
-	stopping          context.Context // ends when the server stops: whoever watches a page is sent away
-	stop              context.CancelFunc
+	signInAt          *SignInAt
+	publicURL         string
+	stopping          chan struct{} // closed when the server stops: whoever watches a page is sent away
 	tokens            Tokens
 	parseFilter       func(text string) (lifecycle.Filter, error)
 	explain           Explainer
@@ -184,11 +188,10 @@ func New(o Options) (*Server, error) {
 	if o.CheckSubscription == nil {
 		o.CheckSubscription = isHTTPS
 	}
-	stopping, stop := context.WithCancel(context.Background())
 	s := &Server{
 		store: o.Store, sweeper: o.Sweeper, policy: o.Policy, channels: o.Channels, now: o.Now, wall: o.Wall, log: o.Logger, limits: defaultLimits, registry: o.Registry,
-		graph: o.Graph, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
-		stopping: stopping, stop: stop, allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
+		graph: o.Graph, signInAt: o.SignInAt, publicURL: o.PublicURL, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
+		stopping: make(chan struct{}), allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
 		mux: http.NewServeMux(), needs: map[string]Scope{}, actions: map[string]string{}, streams: map[string]bool{}, crossOrigin: http.NewCrossOriginProtection(),
 		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(),
 	}
