@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"sync"
 	"testing"
@@ -48,15 +47,13 @@ func startChromium() (*chromium, error) {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program),
+		chromedp.NoSandbox, // root cannot have one, nor can many containers; only our own pages are opened
 		// Neither a page nor the browser itself gets further than this machine.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-gpu", true),
 		chromedp.Flag("font-render-hinting", "none"),
 	)
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // as root it does not start with one
-	}
 	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	c := &chromium{ctx: ctx, stop: func() { cancel(); end() }}
@@ -89,10 +86,17 @@ type tab struct {
 	t       *testing.T
 	ctx     context.Context
 	browser *chromium
-	wears   look
+	wears   guise
 
-	mu  sync.Mutex
-	log *record
+	answers sync.WaitGroup // to dialogs
+	mu      sync.Mutex
+	log     *record
+}
+
+// A guise is as whom a tab visits which site.
+type guise struct {
+	site site
+	look look
 }
 
 // open opens a tab.
@@ -102,7 +106,7 @@ func open(t *testing.T) *tab {
 	require.NoError(t, err)
 	tb := &tab{t: t, browser: c, log: newRecord()}
 	ctx, cancel := chromedp.NewContext(c.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(tb.hear))
-	t.Cleanup(cancel)
+	t.Cleanup(func() { cancel(); tb.answers.Wait() })
 	tb.ctx = ctx
 	require.NoError(t, chromedp.Do(ctx), "opening a tab")
 	for _, step := range []func(context.Context) error{

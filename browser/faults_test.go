@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -37,8 +38,11 @@ func TestNothingIsFoundInASoundPage(t *testing.T) {
 	}
 }
 
-// Each fault is planted alone, and has to be the only one that is found.
+// Each fault is planted alone, and has to be the only one that is found. All are visited in one tab, so that none is seen in the next
+// page still.
 func TestPlantedFaultsAreFound(t *testing.T) {
+	tb := open(t)
+	tb.login(sample{}.serve(t)) // which does for all, as cookies don't know of ports
 	for name, c := range map[string]struct {
 		sample
 		visit visit
@@ -60,23 +64,18 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		"a page that is missing":        {visit: visit{path: "/console/nowhere"}, want: []string{"status 404 instead of 200"}},
 		"a page that should be missing": {visit: visit{path: "/console/", status: 404}, want: []string{"status 200 instead of 404"}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := c.serve(t)
-			tb := open(t)
-			tb.login(sample{}.serve(t)) // at a sound one: cookies don't know of ports
-			if c.visit.path == "" {
-				c.visit.path = "/console/"
-			}
-			if c.look == (look{}) {
-				c.look = atTheDesk
-			}
-			c.visit.axe = true
-			found := tb.visit(s, c.look, c.visit).faults()
-			require.Len(t, found, len(c.want), "%q", found)
-			for i, want := range c.want {
-				require.Truef(t, strings.HasPrefix(found[i], want), "%q does not begin with %q", found[i], want)
-			}
-		})
+		if c.visit.path == "" {
+			c.visit.path = "/console/"
+		}
+		if c.look == (look{}) {
+			c.look = atTheDesk
+		}
+		c.visit.axe = true
+		found := tb.visit(c.serve(t), c.look, c.visit).faults()
+		require.Len(t, found, len(c.want), "%s: %q", name, found)
+		for i, want := range c.want {
+			require.Truef(t, strings.HasPrefix(found[i], want), "%s: %q does not begin with %q", name, found[i], want)
+		}
 	}
 }
 
@@ -95,6 +94,21 @@ func TestAPageBehindTheLoginIsNotTakenForAnother(t *testing.T) {
 	require.Equal(t, []string{fmt.Sprintf("ended at %s/console/login instead of %[1]s/console/", s.url)}, found)
 }
 
+func TestAPageThatNeverComesToRestIsGivenUp(t *testing.T) {
+	s := sample{body: `<img src="/never.png" alt="">`}.serve(t)
+	tb := open(t)
+	ctx, cancel := context.WithTimeout(tb.ctx, time.Second)
+	defer cancel()
+	err := tb.travel(ctx, s.url+"/console/login")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "/never.png")
+}
+
+func TestAPageThatHearsOfEventsComesToRest(t *testing.T) {
+	s := sample{head: `<script src="/events.js"></script>`}.serve(t)
+	require.Empty(t, open(t).visit(s, atTheDesk, visit{path: "/console/login"}).faults())
+}
+
 func TestTheKeyboardGetsThroughASoundPage(t *testing.T) {
 	s := sample{}.serve(t)
 	tb := open(t)
@@ -107,6 +121,8 @@ func TestTheKeyboardGetsThroughASoundPage(t *testing.T) {
 }
 
 func TestPlantedFaultsOfTheKeyboardAreFound(t *testing.T) {
+	tb := open(t)
+	tb.login(sample{}.serve(t))
 	for name, c := range map[string]struct {
 		sample
 		want string
@@ -116,14 +132,9 @@ func TestPlantedFaultsOfTheKeyboardAreFound(t *testing.T) {
 		"no mark":         {sample{body: `<button class="bare">OK</button>`}, `focus cannot be seen: <button.bare> "OK" looks the same with and without it`},
 		"under something": {sample{body: `<div class="under"></div>`}, `focus cannot be seen: <a> "GDAP" is covered by <div.under>`},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := c.serve(t)
-			tb := open(t)
-			tb.login(s)
-			tb.visit(s, atTheDesk, visit{path: "/console/"})
-			_, faults := tb.walk()
-			require.NotEmpty(t, faults)
-			require.Truef(t, strings.HasPrefix(faults[0], c.want), "%q does not begin with %q", faults[0], c.want)
-		})
+		tb.visit(c.serve(t), atTheDesk, visit{path: "/console/"})
+		_, faults := tb.walk()
+		require.NotEmpty(t, faults, name)
+		require.Truef(t, strings.HasPrefix(faults[0], c.want), "%s: %q does not begin with %q", name, faults[0], c.want)
 	}
 }

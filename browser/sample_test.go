@@ -64,6 +64,17 @@ func (p sample) serve(t *testing.T) site {
 			document.querySelector("a").focus();
 		});`)
 	})
+	mux.HandleFunc("GET /never.png", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, ": hello\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	mux.HandleFunc("GET /events.js", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		fmt.Fprint(w, `new EventSource("/events");`)
+	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return site{url: server.URL, token: sampleToken, languageCookie: "language", themeCookie: "theme"}

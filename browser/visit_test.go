@@ -9,6 +9,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -142,9 +143,9 @@ func (tb *tab) hear(event any) {
 		}
 	case *page.EventJavascriptDialogOpening:
 		r.dialogs = append(r.dialogs, fmt.Sprintf("a script opened a dialog: %s %q", e.Type, e.Message))
-		go func() { // without an answer the page stands still
+		tb.answers.Go(func() { // without an answer the page stands still
 			_, _ = chromedp.Call(tb.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
-		}()
+		})
 	case *network.EventRequestWillBeSent:
 		r.requested = append(r.requested, e.Request.URL)
 		r.urls[e.RequestID] = e.Request.URL
@@ -236,11 +237,11 @@ func (tb *tab) visit(s site, l look, v visit) *sight {
 	began := time.Now()
 	seen := &sight{look: l, site: s, visit: v}
 	tb.within(visitLimit, "visiting "+v.path, func(ctx context.Context) error {
-		if tb.wears != l {
+		if as := (guise{s, l}); tb.wears != as {
 			if err := tb.wear(ctx, s, l); err != nil {
 				return err
 			}
-			tb.wears = l
+			tb.wears = as
 		}
 		if err := tb.travel(ctx, s.url+v.path); err != nil {
 			return err
@@ -332,7 +333,10 @@ func (tb *tab) login(s site) {
 		tb.mu.Lock()
 		tb.log = newRecord()
 		tb.mu.Unlock()
-		if err := chromedp.Do(ctx, chromedp.KeyEvent(s.token), chromedp.KeyEvent("\r")); err != nil {
+		if _, err := chromedp.Call(ctx, input.InsertText, input.InsertTextParams{Text: s.token}); err != nil {
+			return err
+		}
+		if err := chromedp.Do(ctx, chromedp.KeyEvent("\r")); err != nil {
 			return err
 		}
 		if err := tb.rest(ctx, func(r *record) bool { return len(r.loaded) > 0 }); err != nil {
