@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -59,6 +60,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		"a script of somebody else's": {sample: sample{head: `<script>alert(1)</script>`},
 			want: []string{"content security policy: "}},
 		"and without a policy":          {sample: sample{head: `<script>alert(1)</script>`, policy: "img-src * data:"}, want: []string{`script: a script opened a dialog: alert "1"`}},
+		"nor is there one":              {sample: sample{policy: "none"}, want: []string{"there is no Content-Security-Policy"}},
 		"something is missing":          {sample: sample{body: `<img src="/missing.png" alt="">`}, want: []string{"request failed: "}},
 		"not translated":                {sample: sample{body: `<p>Ends soon</p>`}, look: look{view: desktop, language: "ja", theme: "light"}, want: []string{`not translated: "Ends soon" in <p>`}},
 		"a page that is missing":        {visit: visit{path: "/console/nowhere"}, want: []string{"status 404 instead of 200"}},
@@ -92,6 +94,20 @@ func TestAPageBehindTheLoginIsNotTakenForAnother(t *testing.T) {
 	s := sample{}.serve(t)
 	found := open(t).visit(s, atTheDesk, visit{path: "/console/"}).faults()
 	require.Equal(t, []string{fmt.Sprintf("ended at %s/console/login instead of %[1]s/console/", s.url)}, found)
+}
+
+func TestFaultsAreFoundInWhatComesAfterAClick(t *testing.T) {
+	s := sample{head: `<script src="/more.js" defer></script>`}.serve(t)
+	tb := open(t)
+	tb.login(s)
+	before := tb.visit(s, atTheDesk, visit{path: "/console/", axe: true})
+	require.Empty(t, before.faults())
+	found := tb.after(before, "/console/", chromedp.Click(chromedp.CSS("button"))).faults()
+	require.Len(t, found, 1)
+	require.Contains(t, found[0], "color-contrast (serious) at .pale")
+
+	found = tb.after(before, "/console/nowhere", chromedp.Click(chromedp.CSS("a"))).faults()
+	require.Equal(t, []string{fmt.Sprintf("ended at %s/console/other instead of %[1]s/console/nowhere", s.url)}, found)
 }
 
 func TestAPageThatNeverComesToRestIsGivenUp(t *testing.T) {

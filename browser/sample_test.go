@@ -11,7 +11,7 @@ import (
 // A sample is a small console with nothing wrong in it, in which faults are planted to see whether they are found.
 type sample struct {
 	head, body string // more of each page
-	policy     string // Content-Security-Policy; empty: the console's own
+	policy     string // Content-Security-Policy; empty: the sample's own; none: none
 }
 
 const samplePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -75,6 +75,14 @@ func (p sample) serve(t *testing.T) site {
 		w.Header().Set("Content-Type", "text/javascript")
 		fmt.Fprint(w, `new EventSource("/events");`)
 	})
+	mux.HandleFunc("GET /more.js", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		fmt.Fprint(w, `document.querySelector("button").addEventListener("click", async () => {
+			const more = await (await fetch("/more")).text();
+			document.querySelector("main").insertAdjacentHTML("beforeend", more);
+		});`)
+	})
+	mux.HandleFunc("GET /more", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `<p class="pale">OK</p>`) })
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return site{url: server.URL, token: sampleToken, languageCookie: "language", themeCookie: "theme"}
@@ -110,7 +118,9 @@ func (p sample) page(w http.ResponseWriter, r *http.Request, body string) {
 	if p.policy != "" {
 		policy = p.policy
 	}
-	w.Header().Set("Content-Security-Policy", policy)
+	if policy != "none" {
+		w.Header().Set("Content-Security-Policy", policy)
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if r.URL.Path == "/console/nowhere" {
 		w.WriteHeader(http.StatusNotFound)

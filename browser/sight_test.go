@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/chromedp/cdproto/network"
 )
 
 // looked is what eyes.look answers with.
@@ -19,6 +21,7 @@ type looked struct {
 	Width, Height int64
 	Wide          []string // elements that reach beyond the right edge
 	Texts         []text
+	Data          []string // what nobody is to translate
 }
 
 // A sight is what a visit saw.
@@ -69,7 +72,7 @@ func (s *sight) faults() []string {
 		fault("%d pixels wide in a window of %d: %s", s.Width, s.look.view.width, strings.Join(s.Wide, ", "))
 	}
 	list("accessibility", s.inaccessible)
-	list("not translated", untranslated(s.Texts, s.look.language))
+	list("not translated", untranslated(s.Texts, s.Data, s.look.language))
 	slices.Sort(all)
 	return slices.Compact(all)
 }
@@ -82,6 +85,9 @@ func (s *sight) judgeDocument(fault func(string, ...any)) {
 		fault("there was no answer")
 	case s.document.Status != wanted:
 		fault("status %d instead of %d", s.document.Status, wanted)
+	}
+	if s.document != nil && s.document.MimeType == "text/html" && !protects(s.document.Headers) {
+		fault("there is no Content-Security-Policy")
 	}
 	if at, want := s.At, s.site.url+s.visit.path; at != want {
 		fault("ended at %s instead of %s", at, want)
@@ -104,4 +110,14 @@ func (s *sight) judgeDocument(fault func(string, ...any)) {
 func (s *sight) leadsAway(address string) bool {
 	at, err := url.Parse(address)
 	return err != nil || at.Scheme != "data" && at.Scheme != "blob" && at.Scheme+"://"+at.Host != s.site.url
+}
+
+// protects says whether among the headers is a policy of which scripts may run.
+func protects(headers network.Headers) bool {
+	for name := range headers {
+		if strings.EqualFold(name, "Content-Security-Policy") {
+			return true
+		}
+	}
+	return false
 }

@@ -112,9 +112,10 @@ func (tb *tab) choose(ctx context.Context, s site, choice map[string]string) err
 
 // A record is what the browser said while a page was visited.
 type record struct {
-	news      chan struct{} // something was heard
-	loaded    map[cdp.LoaderID]bool
-	flying    map[network.RequestID]string
+	news      chan struct{}         // something was heard
+	loaded    map[cdp.LoaderID]bool // of the pages that were begun
+	moved     bool                  // a script has changed the address, and loaded nothing
+	flying    map[network.RequestID]flight
 	urls      map[network.RequestID]string
 	document  *network.Response
 	console   []string
@@ -124,10 +125,17 @@ type record struct {
 	dialogs   []string
 }
 
+// A flight is a request on its way, and the page that it was made for.
+type flight struct {
+	url  string
+	of   cdp.FrameID
+	page cdp.LoaderID
+}
+
 func newRecord() *record {
 	return &record{
 		news: make(chan struct{}, 1), loaded: map[cdp.LoaderID]bool{},
-		flying: map[network.RequestID]string{}, urls: map[network.RequestID]string{},
+		flying: map[network.RequestID]flight{}, urls: map[network.RequestID]string{},
 	}
 }
 
@@ -138,9 +146,15 @@ func (tb *tab) hear(event any) {
 	r := tb.log
 	switch e := event.(type) {
 	case *page.EventLifecycleEvent:
-		if e.Name == "load" {
+		switch e.Name {
+		case "init":
+			r.loaded[e.LoaderID] = false
+			r.ground(e.FrameID, e.LoaderID)
+		case "load":
 			r.loaded[e.LoaderID] = true
 		}
+	case *page.EventNavigatedWithinDocument:
+		r.moved = true
 	case *page.EventJavascriptDialogOpening:
 		r.dialogs = append(r.dialogs, fmt.Sprintf("a script opened a dialog: %s %q", e.Type, e.Message))
 		tb.answers.Go(func() { // without an answer the page stands still
@@ -150,7 +164,7 @@ func (tb *tab) hear(event any) {
 		r.requested = append(r.requested, e.Request.URL)
 		r.urls[e.RequestID] = e.Request.URL
 		if e.Type != network.ResourceTypeEventSource { // which never ends
-			r.flying[e.RequestID] = e.Request.URL
+			r.flying[e.RequestID] = flight{e.Request.URL, e.FrameID, e.LoaderID}
 		}
 	case *network.EventWebSocketCreated:
 		r.requested = append(r.requested, e.URL)
@@ -175,6 +189,15 @@ func (tb *tab) hear(event any) {
 	select {
 	case r.news <- struct{}{}:
 	default: // there is news already
+	}
+}
+
+// ground forgets requests of the page that was in a frame before. What becomes of them is not always told.
+func (r *record) ground(frame cdp.FrameID, now cdp.LoaderID) {
+	for id, f := range r.flying {
+		if f.of == frame && f.page != now {
+			delete(r.flying, id)
+		}
 	}
 }
 
@@ -252,11 +275,34 @@ func (tb *tab) visit(s site, l look, v visit) *sight {
 	return seen
 }
 
+// after does something in the page that was seen, say a click, and looks again once all is at rest, be it at the same page or at the one where that
+// has led. The path is where it should.
+func (tb *tab) after(before *sight, path string, steps ...chromedp.Action[chromedp.Void]) *sight {
+	tb.t.Helper()
+	began := time.Now()
+	seen := &sight{look: before.look, site: before.site, visit: before.visit}
+	seen.visit.path = path
+	tb.within(visitLimit, "after "+before.visit.path, func(ctx context.Context) error {
+		tb.forget()
+		if err := chromedp.Do(ctx, steps...); err != nil {
+			return err
+		}
+		there := func(r *record) bool { return path == before.visit.path || r.moved || len(r.loaded) > 0 }
+		if err := tb.rest(ctx, func(r *record) bool { return there(r) && r.settled() }); err != nil {
+			return err
+		}
+		return tb.examine(ctx, seen)
+	})
+	if seen.document == nil {
+		seen.document = before.document // still the same
+	}
+	seen.took = time.Since(began)
+	return seen
+}
+
 // travel goes to an address and waits until the page there is at rest.
 func (tb *tab) travel(ctx context.Context, address string) error {
-	tb.mu.Lock()
-	tb.log = newRecord()
-	tb.mu.Unlock()
+	tb.forget()
 	to, err := chromedp.Call(ctx, page.Navigate, page.NavigateParams{URL: address})
 	switch {
 	case err != nil:
@@ -265,6 +311,23 @@ func (tb *tab) travel(ctx context.Context, address string) error {
 		return fmt.Errorf("going to %s: %s", address, to.ErrorText)
 	}
 	return tb.rest(ctx, func(r *record) bool { return r.loaded[to.LoaderID] })
+}
+
+// forget begins a new record.
+func (tb *tab) forget() {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	tb.log = newRecord()
+}
+
+// settled says that every page which was gone to has loaded.
+func (r *record) settled() bool {
+	for _, loaded := range r.loaded {
+		if !loaded {
+			return false
+		}
+	}
+	return true
 }
 
 // rest waits until the page has loaded and nothing is on its way any more.
@@ -330,16 +393,14 @@ func (tb *tab) login(s site) {
 		if _, err := ask[any](ctx, `document.querySelector("input[name=token]").focus()`); err != nil {
 			return fmt.Errorf("%s has no field named token: %w", path, err)
 		}
-		tb.mu.Lock()
-		tb.log = newRecord()
-		tb.mu.Unlock()
+		tb.forget()
 		if _, err := chromedp.Call(ctx, input.InsertText, input.InsertTextParams{Text: s.token}); err != nil {
 			return err
 		}
 		if err := chromedp.Do(ctx, chromedp.KeyEvent("\r")); err != nil {
 			return err
 		}
-		if err := tb.rest(ctx, func(r *record) bool { return len(r.loaded) > 0 }); err != nil {
+		if err := tb.rest(ctx, func(r *record) bool { return len(r.loaded) > 0 && r.settled() }); err != nil {
 			return err
 		}
 		at, err := ask[string](ctx, "location.pathname")

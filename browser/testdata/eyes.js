@@ -54,7 +54,15 @@
       for (const name of ["aria-label", "title", "placeholder", "alt"]) take(el, el.getAttribute(name) ?? "");
       if (el.matches("input")) take(el, el.getAttribute("value") ?? "");
     }
+    const root = document.documentElement;
+    found.push({ text: document.title.trim(), language: root.lang, where: "<title>" });
     return found;
+  }
+
+  // data are the texts that are nobody's to translate. They may stand within others, where nothing can mark them: in titles and labels.
+  function data() {
+    const all = [...document.body.querySelectorAll("bdi, [translate=no]")].map((el) => el.textContent.trim().replace(/\s+/g, " "));
+    return [...new Set(all)].filter((text) => text.length > 1);
   }
 
   function luminance(color) {
@@ -81,6 +89,7 @@
       height: root.scrollHeight,
       wide: wide(width),
       texts: texts(),
+      data: data(),
     };
   }
 
