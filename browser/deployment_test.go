@@ -173,9 +173,17 @@ func (d *deployment) run(args ...string) (string, error) {
 
 var listening = regexp.MustCompile(`listening.*?(127\.0\.0\.1:[0-9]+)`)
 
+// leash runs a program until our end of its standard input is closed, by us or, however we end, by the kernel.
+const leash = `"$@" & exec 2>&-; cat >/dev/null; kill $!; wait $!`
+
 // serve starts the server and waits until it says where it listens. It is stopped when the run is over.
 func (d *deployment) serve() error {
 	c := d.command("serve", "--rate-limit", "0")
+	c.Path, c.Args = "/bin/sh", append([]string{"sh", "-c", leash, "leash"}, c.Args...)
+	hold, err := c.StdinPipe()
+	if err != nil {
+		return err
+	}
 	log, err := c.StderrPipe()
 	if err != nil {
 		return err
@@ -192,16 +200,12 @@ func (d *deployment) serve() error {
 			}
 			fmt.Fprintln(&said, lines.Text())
 		}
-		_ = c.Wait()
 		ended <- said.String()
 	}()
 	stop := func() {
-		_ = c.Process.Signal(os.Interrupt)
-		select {
-		case <-ended:
-		case <-time.After(20 * time.Second):
-			_ = c.Process.Kill()
-		}
+		_ = hold.Close()
+		<-ended
+		_ = c.Wait()
 	}
 	select {
 	case address := <-where:
@@ -209,6 +213,8 @@ func (d *deployment) serve() error {
 		atTheEnd.add(stop)
 		return nil
 	case said := <-ended:
+		ended <- said
+		stop()
 		return fmt.Errorf("tenure serve ended at once: %s", said)
 	case <-time.After(time.Minute):
 		stop()

@@ -37,6 +37,10 @@ type sight struct {
 	took         time.Duration
 }
 
+// largestShift is by how much a page may move, all its shifts together. A hundred times as much is still called good; a row of a table that moves
+// by its own height is more than this, a button that moves by a few pixels less.
+const largestShift = 0.001
+
 // answered is how long the server took from the request to the first byte of the page.
 func (s *sight) answered() time.Duration {
 	if s.document == nil || s.document.Timing == nil {
@@ -65,8 +69,12 @@ func (s *sight) faults() []string {
 			fault("request to somebody else: %s", address)
 		}
 	}
+	shifted, moved := 0.0, []string{}
 	for _, shift := range s.Shifts {
-		fault("layout shift of %.4f: %s moved", shift.Score, strings.Join(shift.Moved, ", "))
+		shifted, moved = shifted+shift.Score, append(moved, shift.Moved...)
+	}
+	if shifted > largestShift {
+		fault("layout shift of %.4f: %s moved", shifted, strings.Join(moved, ", "))
 	}
 	if s.Width > s.look.view.width {
 		fault("%d pixels wide in a window of %d: %s", s.Width, s.look.view.width, strings.Join(s.Wide, ", "))
