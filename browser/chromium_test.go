@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -141,7 +142,7 @@ func ask[T any](ctx context.Context, expression string) (answer T, err error) {
 	if err != nil || object.Type == runtime.RemoteObjectTypeUndefined {
 		return answer, err
 	}
-	return answer, decode(object.Value, &answer)
+	return answer, json.Unmarshal(object.Value, &answer)
 }
 
 func evaluate(ctx context.Context, expression string, byValue bool) (*runtime.RemoteObject, error) {

@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -73,7 +74,7 @@ func activeName(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var name string
-	return name, decode(tree.Nodes[0].Name.Value, &name)
+	return name, json.Unmarshal(tree.Nodes[0].Name.Value, &name)
 }
 
 func (s stop) faults() (all []string) {

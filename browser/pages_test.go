@@ -49,12 +49,10 @@ type sitting struct {
 	look    look
 }
 
-// worldSizes are the worlds that are looked at.
-func worldSizes() []int { return []int{0, fewRecords, *manyRecords} }
-
 // sittings are all that there are, or so few that any two values of world, window, language, theme and choice still meet.
 func sittings(full bool) (all []sitting) {
-	empty, few, many := worldSizes()[0], worldSizes()[1], worldSizes()[2]
+	const empty, few = 0, fewRecords
+	many := *manyRecords
 	if !full {
 		return []sitting{
 			{empty, look{phone, "en", "light", false}},
@@ -65,7 +63,7 @@ func sittings(full bool) (all []sitting) {
 			{many, look{desktop, "en", "dark", false}},
 		}
 	}
-	for _, records := range worldSizes() {
+	for _, records := range []int{empty, few, many} {
 		for _, l := range everyLook() {
 			all = append(all, sitting{records, l})
 		}
