@@ -55,6 +55,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		"too wide":                   {sample: sample{body: `<div class="wide">OK</div>`}, want: []string{`2008 pixels wide in a window of 1366: <div.wide> "OK"`}},
 		"too wide on a phone":        {sample: sample{body: `<p>` + strings.Repeat("W", 90) + `</p>`}, look: look{view: phone, language: "en", theme: "light"}, want: []string{"1"}},
 		"too little contrast":        {sample: sample{body: `<p class="pale">OK</p>`}, want: []string{"accessibility: color-contrast (serious) at .pale: "}},
+		"too small to hit":           {sample: sample{body: `<p class="apart"><button class="tiny">O</button><button class="tiny">K</button></p>`}, want: []string{"accessibility: target-size (serious) at .tiny:nth-child(1)", "accessibility: target-size (serious) at .tiny:nth-child(2)"}},
 		"a picture without words":    {sample: sample{body: `<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" width="9" height="9">`}, want: []string{"accessibility: image-alt (critical) at img: "}},
 		"a request to somebody else": {sample: sample{body: `<img src="http://127.0.0.2:8099/x.png" alt="">`, policy: "img-src * data:"}, want: []string{"request failed: http://127.0.0.2:8099/x.png", "request to somebody else: http://127.0.0.2:8099/x.png"}},
 		"a script of somebody else's": {sample: sample{head: `<script>alert(1)</script>`},

@@ -96,6 +96,8 @@ a { color: #0645ad; }
 :root[data-theme=dark] { color-scheme: dark; background: #111; color: #eee; }
 :root[data-theme=dark] a { color: #9cf; }
 .pale { color: #999; background: #fff; }
+.tiny { width: 12px; height: 12px; padding: 0; border: 0; font-size: 9px; }
+.apart { margin: 40px; }
 .wide { width: 2000px; }
 .bare:focus-visible { outline: none; }
 .under { position: fixed; inset: 0; background: #777; }
