@@ -14,12 +14,12 @@ import (
 )
 
 // pages are the pages of the console that are looked at. {relationship}, {sweep} and {notice} stand for one that there is.
-var pages = []string{}
+var pages = []string{"/console/sign-in", "/"}
 
 // The cookies in which the console keeps what somebody has chosen.
 const (
-	consoleLanguageCookie = "language"
-	consoleThemeCookie    = "theme"
+	consoleLanguageCookie = "tenure_lang"
+	consoleThemeCookie    = "tenure_theme"
 )
 
 var (
