@@ -17,7 +17,8 @@ const (
 	sweepLook = 20 * time.Millisecond
 )
 
-// A giveWay has the lanes of one delivery wait while sweeps are at work, in whatever process. The zero patience is full.
+// A giveWay has the lanes of one delivery wait while sweeps are at work, in whatever process. Its
+// patience is for all of them together, and begins anew with each delivery and with each moment without a sweep.
 type giveWay struct {
 	looking chan struct{} // holds whoever looks: the others wait for the same
 	waited  time.Duration // since there was no sweep

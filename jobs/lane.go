@@ -17,6 +17,9 @@ import (
 // for ten minutes. Source: RFC 5321, section 4.5.3.2.6.
 const longestSend = 11 * time.Minute
 
+// mostPassed is how many letters to nowhere go in one transaction.
+const mostPassed = 10_000
+
 // A lane sends what waits on one channel. Its stages work side by side: while some letters are on their way, the next ones are
 // claimed and written, and it is noted what became of the last ones.
 type lane struct {
@@ -103,6 +106,10 @@ func (d *drive) claimAll(written chan<- []lifecycle.Letter) (claimed int) {
 			d.halt(err)
 			return claimed
 		}
+		if err := d.pass(); err != nil {
+			d.halt(err)
+			return claimed
+		}
 		claim := d.claim(d.channel, d.pace.batch())
 		letters, err := d.Store.ClaimLetters(d.ctx, claim)
 		if err != nil {
@@ -128,6 +135,24 @@ func (d *drive) claimAll(written chan<- []lifecycle.Letter) (claimed int) {
 		}
 	}
 	return claimed
+}
+
+// pass sends what leads nowhere, without claiming it.
+func (d *drive) pass() error {
+	if n, ok := d.Notifier.(leadsNowhere); !ok || !n.LeadsNowhere(d.channel) {
+		return nil
+	}
+	for d.ctx.Err() == nil {
+		passed, err := d.Store.PassLetters(d.ctx, d.claim(d.channel, mostPassed))
+		if err != nil {
+			return fmt.Errorf("passing notices on channel %s: %w", d.channel, err)
+		}
+		d.Metrics.passed(d.channel, passed)
+		if passed < mostPassed {
+			break
+		}
+	}
+	return nil
 }
 
 // prepareAll looks at each letter again and writes its message, on all processors. It answers with those to be sent, and

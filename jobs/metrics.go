@@ -100,6 +100,13 @@ func (m *Metrics) settled(channel string, settled []lifecycle.Settled) {
 	}
 }
 
+// passed counts letters that were passed on to nowhere.
+func (m *Metrics) passed(channel string, letters int64) {
+	if m != nil {
+		m.notices.WithLabelValues(channel, string(lifecycle.NoticeSent)).Add(float64(letters))
+	}
+}
+
 func (m *Metrics) attempted(channel, outcome string, took time.Duration) {
 	if m != nil {
 		m.attempts.WithLabelValues(channel, outcome).Inc()

@@ -97,6 +97,11 @@ var (
 		LEFT JOIN messages AS m ON m.relationship_key = n.relationship_key AND m.version = n.version AND m.ordinal = n.ordinal `
 )
 
+// selectNotices reads of relationships what is left of one that was deleted, and takes all of them for such.
+const selectNotices = letterFields + `COALESCE(t.id, d.id, '') AS "of.id", COALESCE(t.partner_id, d.partner_id, '') AS "of.partner_id",
+		COALESCE(t.display_name, d.display_name, '') AS "of.display_name"
+	FROM notices AS n LEFT JOIN agreements AS t ON t.key = n.relationship_key LEFT JOIN tombstones AS d ON d.key = n.relationship_key `
+
 // ofAnyRelationship is [ofRelationship] where there may be none, as there is none of a digest; of a draft that was deleted
 // there is only what its tombstone says.
 func ofAnyRelationship() string {

@@ -149,7 +149,7 @@ func (d *dialect) files() []migrationFile {
 	var files []migrationFile
 	for _, entry := range entries {
 		parts := strings.Split(entry.Name(), ".")
-		if len(parts) == 3 && parts[1] != d.driver {
+		if len(parts) == 3 && parts[1] != d.name {
 			continue
 		}
 		version, err := goose.NumericComponent(entry.Name())

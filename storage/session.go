@@ -25,7 +25,7 @@ func (s session) bound(query string, a args) (string, []any, error) {
 		a = args{}
 	}
 	filled := s.dialect.text(query)
-	if len(filled.columns)+len(filled.lists) > 0 {
+	if len(filled.columns)+len(filled.lists)+len(filled.pages) > 0 {
 		var err error
 		if a, err = asArrays(a, &filled); err != nil {
 			return "", nil, err
@@ -37,7 +37,7 @@ func (s session) bound(query string, a args) (string, []any, error) {
 
 // asArrays adds to the parameters the arrays that pages travel in.
 func asArrays(a args, f *filled) (all args, err error) {
-	all = make(args, len(a)+len(f.columns)+len(f.lists))
+	all = make(args, len(a)+len(f.columns)+len(f.lists)+len(f.pages))
 	maps.Copy(all, a)
 	array := func(parameter, column, kind string) []byte {
 		rows, ok := a[parameter].(columnar)
@@ -50,10 +50,17 @@ func asArrays(a args, f *filled) (all args, err error) {
 		return values
 	}
 	for _, p := range f.columns {
-		all[columnParameter+p.name] = array("rows", p.name, p.kind)
+		all[p.parameter] = array("rows", p.name, p.kind)
+	}
+	for _, p := range f.pages {
+		var whole []byte
+		for _, c := range p.columns {
+			whole = appendArray(whole, array("rows", c.name, c.kind))
+		}
+		all[p.parameter] = whole
 	}
 	for _, p := range f.lists {
-		all[listParameter+p.name] = array(p.name, itself, p.kind)
+		all[p.parameter] = array(p.name, itself, p.kind)
 	}
 	return all, err
 }

@@ -13,7 +13,7 @@ import (
 // how quick the database was, is left zero. now is by the deployment's clock, wall by the machine's. Policy p says
 // what has waited for too long for another system, and is compared with the one that the timers were set by. It changes nothing.
 func (db *DB) Condition(ctx context.Context, p *lifecycle.Policy, now, wall time.Time) (lifecycle.Condition, error) {
-	c := lifecycle.Condition{At: now, Wall: wall, Database: lifecycle.Dependency{Name: db.dialect.driver}}
+	c := lifecycle.Condition{At: now, Wall: wall, Database: lifecycle.Dependency{Name: db.dialect.name}}
 	for _, read := range []func(context.Context, *lifecycle.Policy, *lifecycle.Condition) error{
 		db.conditionOfAll, db.conditionOfRules, db.conditionOfSweeps, db.conditionOfNotices, db.conditionOfCopies,
 	} {
