@@ -28,7 +28,7 @@ func sweptAt(t *testing.T, db *DB, now time.Time, rules ...lifecycle.RuleName) l
 		require.NoError(t, err)
 		tally.Add(written)
 	}
-	_, err = db.FinishSweep(ctx, sweep.ID, now)
+	_, _, err = db.FinishSweep(ctx, sweep.ID, now)
 	require.NoError(t, err)
 	return tally
 }
