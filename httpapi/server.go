@@ -218,7 +218,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = s.graphPath(r)
 	ctx, span := s.beginSpan(r)
 	id := requestID(r)
-	r = r.WithContext(context.WithValue(ctx, requestKey{}, id))
+	r = r.WithContext(WithRequestID(ctx, id))
 	a := &answer{ResponseWriter: w, request: r}
 	a.Header().Set(requestIDHeader, id)
 	a.Header().Set("Cache-Control", "no-store")

@@ -20,6 +20,11 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
+// WithRequestID is a context of a request.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestKey{}, id)
+}
+
 // untraced are the paths that machines ask every few seconds.
 var untraced = []string{"/healthz", "/readyz", "/metrics"}
 
