@@ -226,6 +226,15 @@ func TestRequestIsFoundAgainInLogTraceAndMetric(t *testing.T) {
 		`tenure_sweep_duration_seconds_bucket\{trigger="request"`, `tenure_notice_send_seconds_bucket\{channel="mail"`} {
 		require.Regexp(t, histogram+`,le="[^"]+"\} \d+ `+example, scraped(t, workerMetrics))
 	}
+	for _, address := range []string{apiMetrics, workerMetrics} {
+		answer, err := http.Get("http://" + address + "/metrics")
+		require.NoError(t, err)
+		text, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Greater(t, bytes.Count(text, []byte("\ntenure_")), 30)
+		testenv.Promtool(t, dir, string(text), "check", "metrics")
+	}
 }
 
 func TestProfilesAreShownToThisMachineOnlyAndOnlyWhereAskedFor(t *testing.T) {
