@@ -80,7 +80,7 @@ func TestEveryMetricIsDocumentedAndEveryOneDocumentedIsThere(t *testing.T) {
 	require.Greater(t, len(actual), 50)
 	documented := map[string][]string{}
 	for _, row := range tableAfter(t, "docs/observability.md", "metrics") {
-		labels := strings.FieldsFunc(row[1], func(r rune) bool { return r == ',' || r == ' ' })
+		labels := strings.FieldsFunc(row[1], func(r rune) bool { return strings.ContainsRune(", –", r) })
 		slices.Sort(labels)
 		documented[strings.Trim(row[0], "`")] = append([]string{}, labels...)
 		require.NotEmpty(t, row[2])
@@ -131,7 +131,9 @@ type dashboard struct {
 		GridPos     struct{ X, Y, W, H int }
 		Targets     []struct{ Expr string }
 	}
-	Templating struct{ List []struct{ Name, Query string } }
+	Templating struct {
+		List []struct{ Name, Query string }
+	}
 }
 
 func readDashboard(t *testing.T) (d dashboard) {
