@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,7 +69,6 @@ func TestSpanOfARequestThatPanicsIsAFault(t *testing.T) {
 // loudSweeper logs what it is asked for, as jobs does, and knows of the request only what the context says.
 type loudSweeper struct {
 	*fake
-	log  *slog.Logger
 	seen trace.SpanContext
 	id   string
 }

@@ -102,7 +102,7 @@ func (c *Courier) beginLetter(ctx context.Context, l *lifecycle.Letter) (context
 	if c.Tracer == nil {
 		return ctx, trace.SpanFromContext(context.Background())
 	}
-	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(attrNotice.String(l.NoticeID.String()),
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(attrNotice.String(l.String()),
 		attrKind.String(string(l.Kind)), attrChannel.String(l.Channel), attrAttempt.Int(l.Attempts))}
 	seen := map[string]bool{"": true}
 	for i := range l.Items {

@@ -13,7 +13,7 @@ func Promtool(t testing.TB, dir, input string, args ...string) (said string) {
 	if err != nil {
 		t.Fatalf("testenv: no promtool to check with: %v\nNext: run scripts/test-deps to install it, or take it from a release of Prometheus.", err)
 	}
-	command := exec.CommandContext(t.Context(), path, args...)
+	command := exec.CommandContext(t.Context(), path, args...) //nolint:gosec // what a test asks it
 	command.Dir, command.Stdin = dir, strings.NewReader(input)
 	out, err := command.CombinedOutput()
 	if err != nil {
