@@ -43,8 +43,9 @@ type SweepStore interface {
 	// nothing left to cut.
 	CutChunks(ctx context.Context, sweep int64, size, most int) (chunks []lifecycle.ChunkRef, cut bool, err error)
 
-	// FinishSweep marks a sweep done if it is cut and none of its chunks is open, and says whether it is over now.
-	FinishSweep(ctx context.Context, sweep int64, at time.Time) (over bool, err error)
+	// FinishSweep marks a sweep done if it is cut and none of its chunks is open, and says whether it is over now, and whether it was
+	// this call that closed it.
+	FinishSweep(ctx context.Context, sweep int64, at time.Time) (over, closed bool, err error)
 
 	// CancelSweep stops a running sweep: its open chunks are dropped, those at work finish; or drops one that is held.
 	// [lifecycle.ErrNotRunning] if it is over.

@@ -62,14 +62,15 @@ func (w *Worker) cut(ctx context.Context, task *asynq.Task) error {
 	if err := json.Unmarshal(task.Payload(), &t); err != nil {
 		return w.unreadable(task, err)
 	}
-	return w.done(task, w.Sweeper.Cut(ctx, t.Sweep))
+	ctx = heard(ctx, task.Headers())
+	return w.done(ctx, task, w.Sweeper.Cut(ctx, t.Sweep))
 }
 
 // done tells asynq that a task went well, whatever became of it. Trying again is the watchdog's: a task that asynq keeps for
 // later, or for good, would keep its id too, and the watchdog could not ring.
-func (w *Worker) done(task *asynq.Task, err error) error {
+func (w *Worker) done(ctx context.Context, task *asynq.Task, err error) error {
 	if err != nil {
-		w.Log.Warn("a task failed; the watchdog will ring again", "type", task.Type(), "payload", string(task.Payload()), "error", err)
+		w.Log.WarnContext(ctx, "a task failed; the watchdog will ring again", "type", task.Type(), "payload", string(task.Payload()), "error", err)
 	}
 	return nil
 }
@@ -79,7 +80,8 @@ func (w *Worker) chunk(ctx context.Context, task *asynq.Task) error {
 	if err := json.Unmarshal(task.Payload(), &ref); err != nil {
 		return w.unreadable(task, err)
 	}
-	return w.done(task, w.Sweeper.DoChunk(ctx, ref))
+	ctx = heard(ctx, task.Headers())
+	return w.done(ctx, task, w.Sweeper.DoChunk(ctx, ref))
 }
 
 // unreadable drops a task of another version of tenure: trying again would not mend it, and the watchdog rings anew.

@@ -69,12 +69,12 @@ const waitsUntil = `CASE c.digest WHEN 'daily' THEN r.daily_at WHEN 'weekly' THE
 
 // Only what is to be sent is looked at twice: whether there is somebody, and whether that person wants digests.
 const insertNoticePage = `INSERT INTO notices (relationship_key, version, ordinal, kind, stage, end_at, due_at, recorded_at,
-		status, reason, tenant_id, role, mail, recipient_name, language, time_zone, channel, endpoint, ready_at, digest_at, settled_at)
+		status, reason, tenant_id, role, mail, recipient_name, language, time_zone, channel, endpoint, ready_at, digest_at, settled_at, traceparent)
 	SELECT f.key, f.version, f.ordinal, f.kind, f.stage, f.end_at, f.due_at, f.recorded_at, f.fate,
 		CASE f.fate WHEN 'noRecipient' THEN 'nobodyToTell' WHEN 'waiting' THEN 'forDigest' ELSE f.reason END,
 		f.tenant_id, f.role, COALESCE(f.mail, ''), COALESCE(f.display_name, ''), COALESCE(f.language, ''), COALESCE(f.time_zone, ''),
 		f.channel, f.goes_to = 1, CAST(:at_once AS {{instant}}), CASE f.fate WHEN 'waiting' THEN f.waits_until END,
-		CASE WHEN f.fate NOT IN ('queued', 'waiting') THEN f.recorded_at END
+		CASE WHEN f.fate NOT IN ('queued', 'waiting') THEN f.recorded_at END, CAST(:traceparent AS TEXT)
 	FROM (SELECT r.key, r.version, r.kind, r.stage, r.end_at, r.due_at, r.recorded_at, r.reason, r.tenant_id, r.role, r.channel, r.goes_to,
 			c.mail, c.display_name, c.language, c.time_zone, ` + waitsUntil + ` AS waits_until,
 			row_number() OVER (PARTITION BY r.key, r.version ORDER BY r.n, r.role, r.goes_to, r.channel {{plain}}, c.mail_key) AS ordinal,
@@ -93,5 +93,5 @@ func insertNotices(ctx context.Context, s session, decided []lifecycle.Decided) 
 	if len(rows) == 0 {
 		return 0, nil
 	}
-	return s.count(ctx, insertNoticePage, args{"rows": page[noticeRow](rows), "at_once": dawn})
+	return s.count(ctx, insertNoticePage, args{"rows": page[noticeRow](rows), "at_once": dawn, "traceparent": traceparent(ctx)})
 }
