@@ -232,20 +232,8 @@ type askedRow struct {
 }
 
 const (
-	eventFields = `key BIGINT, version BIGINT, type TEXT, rule TEXT, effective_at INSTANT, recorded_at INSTANT, from_status TEXT,
-		to_status TEXT, end_at INSTANT, reason TEXT, actor TEXT, fingerprint TEXT`
-	askedFields = `caller TEXT, caller_tenant TEXT, caller_role TEXT, address TEXT, request_id TEXT, action TEXT, subject TEXT, detail TEXT`
-
-	eventNames = `version, type, rule, effective_at, recorded_at, from_status, to_status, end_at, reason, actor, fingerprint`
-	askedNames = `caller, caller_tenant, caller_role, address, request_id, action, subject, detail`
-
-	insertTimedEvents = `INSERT INTO events (relationship_key, ` + eventNames + `) SELECT key, ` + eventNames + ` FROM {{rows ` + eventFields + `}}`
-
-	// What is empty is missing from the page, so that it stays small.
-	insertEventsWithAll = `INSERT INTO events (relationship_key, ` + eventNames + `, ` + askedNames + `)
-		SELECT key, ` + eventNames + `, COALESCE(caller, ''), COALESCE(caller_tenant, ''), COALESCE(caller_role, ''), COALESCE(address, ''),
-			COALESCE(request_id, ''), COALESCE(action, ''), COALESCE(subject, ''), COALESCE(detail, '')
-		FROM {{rows ` + eventFields + `, ` + askedFields + `}}`
+	timedColumns = `version, type, rule, effective_at, recorded_at, from_status, to_status, end_at, reason, actor, fingerprint`
+	askedColumns = timedColumns + `, caller, caller_tenant, caller_role, address, request_id, action, subject, detail`
 )
 
 func eventRowOf(key int64, recorded time.Time, c *lifecycle.Change) eventRow {
@@ -285,11 +273,11 @@ func insertEventRows(ctx context.Context, s session, rows []eventRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	insert := insertTimedEvents
+	columns := timedColumns
 	if slices.ContainsFunc(rows, func(row eventRow) bool { return row.askedRow != askedRow{} }) {
-		insert = insertEventsWithAll
+		columns = askedColumns
 	}
-	if _, err := s.exec(ctx, insert, args{"rows": page[eventRow](rows)}); err != nil {
+	if err := fill(ctx, s, "events", "relationship_key, "+columns, "key, "+columns, pointers(rows)); err != nil {
 		return err
 	}
 	return queueForLedger(ctx, s, rows)
