@@ -43,15 +43,11 @@ func applied(ctx context.Context, s session, decided []lifecycle.Decided) (tally
 		return lifecycle.Tally{}, nil, err
 	}
 	tally = lifecycle.Tally{Skipped: late}
-	changed = make([]lifecycle.Decided, 0, len(written))
-	for _, d := range decided {
-		if !written[d.Key] || d.Empty() {
-			tally.Skipped++
-			continue
-		}
-		tally.Changed++
-		tally.Lateness = max(tally.Lateness, d.Lateness())
-		changed = append(changed, d)
+	changed = thoseThat(decided, func(d *lifecycle.Decided) bool { return written[d.Key] && !d.Empty() })
+	tally.Changed = int64(len(changed))
+	tally.Skipped += int64(len(decided) - len(changed))
+	for i := range changed {
+		tally.Lateness = max(tally.Lateness, changed[i].Lateness())
 	}
 	if err := insertEvents(ctx, s, changed); err != nil {
 		return lifecycle.Tally{}, nil, err
@@ -74,9 +70,43 @@ func applied(ctx context.Context, s session, decided []lifecycle.Decided) (tally
 // byKey sorts by key, which is the order in which rows are locked, and drops all but the first decision about a record: the
 // others were made about a version that it leaves behind.
 func byKey(decided []lifecycle.Decided) []lifecycle.Decided {
-	sorted := slices.Clone(decided)
-	slices.SortStableFunc(sorted, func(a, b lifecycle.Decided) int { return cmp.Compare(a.Key, b.Key) })
-	return slices.CompactFunc(sorted, func(a, b lifecycle.Decided) bool { return a.Key == b.Key })
+	inOrder := true
+	for i := 1; i < len(decided) && inOrder; i++ {
+		inOrder = decided[i-1].Key < decided[i].Key
+	}
+	if inOrder {
+		return decided
+	}
+	order := make([]int, len(decided)) // a decision is larger than its place
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(decided[a].Key, decided[b].Key) })
+	sorted := make([]lifecycle.Decided, 0, len(decided))
+	for _, i := range order {
+		if n := len(sorted); n == 0 || sorted[n-1].Key != decided[i].Key {
+			sorted = append(sorted, decided[i])
+		}
+	}
+	return sorted
+}
+
+// thoseThat are the decisions of which something holds. Mostly it holds of all: then none is copied.
+func thoseThat(decided []lifecycle.Decided, holds func(*lifecycle.Decided) bool) []lifecycle.Decided {
+	other := 0
+	for other < len(decided) && holds(&decided[other]) {
+		other++
+	}
+	if other == len(decided) {
+		return decided
+	}
+	those := slices.Clone(decided[:other])
+	for i := other + 1; i < len(decided); i++ {
+		if holds(&decided[i]) {
+			those = append(those, decided[i])
+		}
+	}
+	return those
 }
 
 // unlessPaused leaves out, and counts, the decisions in which a rule takes effect that has been paused since they were made.

@@ -128,7 +128,7 @@ func copyInto(ctx context.Context, s session, table, columns string, of []filled
 	})
 }
 
-// A filledColumn is a column of a table that is filled: the field that it takes, as a parameter, and as COPY reads it.
+// A filledColumn is a column of a table while it is filled: the field that it takes, as a parameter, and as COPY reads it.
 type filledColumn struct {
 	index []int
 	value func(field reflect.Value) any
@@ -166,8 +166,17 @@ func columnsOf[T any](names string) ([]filledColumn, error) {
 
 func filledColumnOf(field reflect.StructField) (filledColumn, bool) {
 	instant := func(of func(reflect.Value) *dbTime) filledColumn {
-		return filledColumn{field.Index, func(v reflect.Value) any { return instantOf(of(v)) },
-			func(text []byte, v reflect.Value) []byte { return appendInstantLine(text, of(v)) }}
+		var last dbTime // rows that follow each other often have the same
+		written := []byte(null)
+		return filledColumn{field.Index, func(v reflect.Value) any { return instantOf(of(v)) }, func(text []byte, v reflect.Value) []byte {
+			switch t := of(v); {
+			case t.IsZero():
+				return append(text, null...)
+			case *t != last:
+				last, written = *t, t.append(written[:0])
+			}
+			return append(text, written...)
+		}}
 	}
 	switch {
 	case field.Type == typeOfDBTime:
@@ -198,12 +207,8 @@ func instantOf(t *dbTime) any {
 	return string(t.append(b[:0]))
 }
 
-func appendInstantLine(text []byte, t *dbTime) []byte {
-	if t.IsZero() {
-		return append(text, `\N`...)
-	}
-	return t.append(text)
-}
+// null is how COPY reads NULL.
+const null = `\N`
 
 // appendTextLine writes a text as COPY reads it: what would end a value, a line or the data is escaped.
 // Source: PostgreSQL, COPY, "Text Format".

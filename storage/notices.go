@@ -48,16 +48,13 @@ func insertNotices(ctx context.Context, s session, decided []lifecycle.Decided) 
 	}
 	// Row by row: there may be many people to tell, and many things to tell them.
 	err = fill(ctx, s, "notices", noticeColumns, noticeColumns, func(yield func(*noticeRow) bool) {
+		tell := teller{there: there}
 		for i := range decided {
-			for row := range there.told(&decided[i]) {
-				if row.Status == lifecycle.NoticeQueued {
-					toSend++
-				}
-				if !yield(row) {
-					return
-				}
+			if !tell.of(&decided[i], yield) {
+				return
 			}
 		}
+		toSend = tell.toSend
 	})
 	if err != nil {
 		return 0, err
@@ -65,7 +62,7 @@ func insertNotices(ctx context.Context, s session, decided []lifecycle.Decided) 
 	return toSend, nil
 }
 
-// Of the facts that a notice takes from its addressee: who is told on the channel.
+// goesTo says who is told on the channel.
 type goesTo int
 
 const (
@@ -91,9 +88,8 @@ type addressed struct {
 	to *lifecycle.Addressee
 }
 
-// inOrder are the notices of a decision, step by step, in the order in which they are counted.
-func inOrder(d *lifecycle.Decided) []addressed {
-	var all []addressed
+// inOrder are the notices of a decision, behind those of all, step by step in the order in which they are counted.
+func inOrder(d *lifecycle.Decided, all []addressed) []addressed {
 	for n := range d.Notices {
 		of := &d.Notices[n]
 		for i := range of.To {
@@ -107,31 +103,42 @@ func inOrder(d *lifecycle.Decided) []addressed {
 	return all
 }
 
-// told are the rows that tell of a decision. Those of one step are counted from 1; of one audience they go by mail address. Each is
-// the caller's until the next one.
-func (there audiences) told(d *lifecycle.Decided) func(yield func(*noticeRow) bool) {
-	return func(yield func(*noticeRow) bool) {
-		var step letterKey
-		for _, a := range inOrder(d) {
-			if step.Version != a.of.Version {
-				step = letterKey{Key: d.Key, Version: a.of.Version}
+// A teller makes the rows that tell of decisions, in one and the same room for each.
+type teller struct {
+	there  *audiences
+	order  []addressed
+	row    noticeRow
+	toSend int64
+}
+
+// of hands over the rows of a decision. Those of one step are counted from 1; of one audience they go by mail address. False: no
+// more are wanted.
+func (t *teller) of(d *lifecycle.Decided, yield func(*noticeRow) bool) bool {
+	var step letterKey
+	t.order = inOrder(d, t.order[:0])
+	for _, a := range t.order {
+		if step.Version != a.of.Version {
+			step = letterKey{Key: d.Key, Version: a.of.Version}
+		}
+		t.row = noticeRow{Kind: a.of.Kind, Stage: a.of.Stage.String(), EndAt: at(a.of.End), DueAt: at(a.of.Due), RecordedAt: at(d.Recorded),
+			TenantID: a.to.TenantID, Role: a.to.Role, Channel: a.to.Channel, Endpoint: a.to.Endpoint, ReadyAt: dawn}
+		people := nobody
+		if goes(a.to) == toPeople && len(t.there.of(a.to.Audience)) > 0 {
+			people = t.there.of(a.to.Audience)
+		}
+		for i := range people {
+			step.Ordinal++
+			t.row.letterKey = step
+			t.row.goTo(&people[i], a)
+			if t.row.Status == lifecycle.NoticeQueued {
+				t.toSend++
 			}
-			row := noticeRow{Kind: a.of.Kind, Stage: a.of.Stage.String(), EndAt: at(a.of.End), DueAt: at(a.of.Due), RecordedAt: at(d.Recorded),
-				TenantID: a.to.TenantID, Role: a.to.Role, Channel: a.to.Channel, Endpoint: a.to.Endpoint, ReadyAt: dawn}
-			people := nobody
-			if goes(a.to) == toPeople && len(there[a.to.Audience]) > 0 {
-				people = there[a.to.Audience]
-			}
-			for i := range people {
-				step.Ordinal++
-				row.letterKey = step
-				row.goTo(&people[i], a)
-				if !yield(&row) {
-					return
-				}
+			if !yield(&t.row) {
+				return false
 			}
 		}
 	}
+	return true
 }
 
 // goTo is what becomes of a notice for one person. Only what is to be sent is looked at twice: whether there is somebody, and whether
