@@ -11,14 +11,19 @@ import (
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
-// audiences are who holds roles in tenants at the moment, by mail address. An audience that nobody is in has nobody.
+// audiences are who holds roles in tenants at the moment, by mail address.
 type audiences struct {
 	places map[lifecycle.Audience]int
 	people [][]person // by place
 }
 
-// of are the people of an audience that was asked for.
-func (there *audiences) of(a lifecycle.Audience) []person { return there.people[there.places[a]] }
+// of are the people of an audience that was asked for, or nobody.
+func (there *audiences) of(a lifecycle.Audience) []person {
+	if people := there.people[there.places[a]]; len(people) > 0 {
+		return people
+	}
+	return nobody
+}
 
 // A person is of a contact what goes into a notice, and how often it is told.
 type person struct {
@@ -27,7 +32,7 @@ type person struct {
 	place                          int // of the audience
 }
 
-// nobody is told where there is none to tell, or where it is no person who is told.
+// nobody stands where there is none to tell, or where it is no person who is told.
 var nobody = []person{{}}
 
 // waitsFor is when a person is told of a notice in a digest; the zero time: at once, in a letter of its own.

@@ -36,10 +36,13 @@ func fill[T any](ctx context.Context, s session, table, columns, fields string, 
 			}
 		}
 	})
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("fill %s: %w", table, err)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil: // the driver may say no more than that the connection is of no use any more
+		return ctx.Err()
 	}
-	return err
+	return fmt.Errorf("fill %s: %w", table, err)
 }
 
 // pointers are the rows of a slice, as fill takes them.

@@ -123,7 +123,7 @@ func (t *teller) of(d *lifecycle.Decided, yield func(*noticeRow) bool) bool {
 		t.row = noticeRow{Kind: a.of.Kind, Stage: a.of.Stage.String(), EndAt: at(a.of.End), DueAt: at(a.of.Due), RecordedAt: at(d.Recorded),
 			TenantID: a.to.TenantID, Role: a.to.Role, Channel: a.to.Channel, Endpoint: a.to.Endpoint, ReadyAt: dawn}
 		people := nobody
-		if goes(a.to) == toPeople && len(t.there.of(a.to.Audience)) > 0 {
+		if goes(a.to) == toPeople {
 			people = t.there.of(a.to.Audience)
 		}
 		for i := range people {
