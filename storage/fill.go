@@ -181,10 +181,10 @@ func filledColumnOf(field reflect.StructField) (filledColumn, bool) {
 			return append(text, written...)
 		}}
 	}
-	switch {
-	case field.Type == typeOfDBTime:
+	switch field.Type {
+	case typeOfDBTime:
 		return instant(func(v reflect.Value) *dbTime { return v.Addr().Interface().(*dbTime) }), true
-	case field.Type == typeOfTriedTime:
+	case typeOfTriedTime:
 		return instant(func(v reflect.Value) *dbTime { return &v.Addr().Interface().(*triedTime).dbTime }), true
 	}
 	switch field.Type.Kind() {

@@ -88,8 +88,9 @@ type addressed struct {
 	to *lifecycle.Addressee
 }
 
-// inOrder are the notices of a decision, behind those of all, step by step in the order in which they are counted.
-func inOrder(d *lifecycle.Decided, all []addressed) []addressed {
+// inOrder are the notices of a decision, step by step in the order in which they are counted. They take the room that there is.
+func inOrder(d *lifecycle.Decided, room []addressed) []addressed {
+	all := room[:0]
 	for n := range d.Notices {
 		of := &d.Notices[n]
 		for i := range of.To {
@@ -115,7 +116,7 @@ type teller struct {
 // more are wanted.
 func (t *teller) of(d *lifecycle.Decided, yield func(*noticeRow) bool) bool {
 	var step letterKey
-	t.order = inOrder(d, t.order[:0])
+	t.order = inOrder(d, t.order)
 	for _, a := range t.order {
 		if step.Version != a.of.Version {
 			step = letterKey{Key: d.Key, Version: a.of.Version}
