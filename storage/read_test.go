@@ -224,7 +224,7 @@ func plan(t *testing.T, db *DB, query string, a args) string {
 	if db.dialect == sqlite {
 		explain = "EXPLAIN QUERY PLAN "
 	}
-	text, values, err := session{db.pool, db.dialect}.bound(explain+query, a)
+	text, values, err := session{q: db.pool, dialect: db.dialect}.bound(explain+query, a)
 	require.NoError(t, err)
 	rows, err := db.pool.QueryxContext(ctx, text, values...)
 	require.NoError(t, err)

@@ -32,7 +32,7 @@ func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, said(doing, err)
 	}
-	snapshot := &Snapshot{tx, session{tx, db.dialect}}
+	snapshot := &Snapshot{tx, session{q: tx, dialect: db.dialect}}
 	// On both databases the moment is that of the first query, not of BEGIN.
 	if _, err := meta(ctx, snapshot.session, "kind"); err != nil {
 		return nil, said(doing, errors.Join(err, snapshot.Close()))

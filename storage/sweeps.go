@@ -188,7 +188,7 @@ func (db *DB) tidy(ctx context.Context, sweep int64) {
 		return
 	}
 	var much bool
-	err := session{db.pool, db.dialect}.get(ctx, &much, `SELECT changed >= 1000 AND changed * 50 >= (SELECT reltuples FROM pg_class WHERE oid = CAST('clocks' AS regclass))
+	err := session{q: db.pool, dialect: db.dialect}.get(ctx, &much, `SELECT changed >= 1000 AND changed * 50 >= (SELECT reltuples FROM pg_class WHERE oid = CAST('clocks' AS regclass))
 		FROM (SELECT COALESCE(sum(changed), 0) AS changed FROM chunks WHERE sweep_id = :id) AS done`, args{"id": sweep})
 	if err == nil && much {
 		_, _ = db.pool.ExecContext(ctx, `VACUUM (SKIP_LOCKED, TRUNCATE FALSE, INDEX_CLEANUP ON) clocks`)
