@@ -63,22 +63,24 @@ func (q *OutlookQuery) most() int {
 const timerColumns = `t.key, t.partner_id, t.status, t.auto_extend AND {{find}}(t.roles, '` + lifecycle.GlobalAdministrator + `') = 0 AS extends,
 	t.customer_id, t.locked_at, t.end_at, t.warn_after, t.name_released_at, t.version, t.assigned, t.stayed`
 
+// allColumns are all of a record.
 const allColumns = `t.key, t.partner_id, t.status, t.auto_extend, t.customer_id, t.locked_at, t.end_at, t.warn_after, t.name_released_at, t.version,
 	t.assigned, t.stayed, t.id, t.display_name, t.customer_name, t.duration, t.created_at, t.modified_at, t.activated_at, t.approved_at, t.roles`
 
 // outlookText reads a page. It goes by key, whatever is due: where much is due that is the order in which the table lies, and where
-// little is, PostgreSQL takes the index of what is due by itself.
+// little is, PostgreSQL takes the index of what is due by itself. Both tables are told where the page begins: PostgreSQL does not
+// conclude it, and would read the clocks of all pages before.
 func outlookText(q *OutlookQuery) string {
 	columns := allColumns
 	if q.Timers {
 		columns = timerColumns
 	}
-	text := `SELECT ` + columns + ` FROM relationships AS t WHERE t.key > :after`
+	text := `SELECT ` + onClock(columns) + ` FROM agreements AS t JOIN clocks AS k ON k.key = t.key WHERE t.key > :after AND k.key > :after`
 	if q.Partner != "" {
 		text += ` AND t.partner_id = :partner`
 	}
 	if !q.DueBy.IsZero() {
-		text += ` AND t.next_at <= :due_by`
+		text += ` AND k.next_at <= :due_by`
 	}
 	return text + ` ORDER BY t.key LIMIT :most`
 }
