@@ -1,10 +1,12 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -75,7 +77,9 @@ func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecyc
 		tally.Skipped = tally.Found - tally.Changed - int64(len(failures))
 		decided = nil
 	}
+	giveBack := s.Pens.take(ctx)
 	written, err := s.write(ctx, chunk, decided, tally, failures, now)
+	giveBack()
 	if err != nil {
 		return fmt.Errorf("writing chunk %s: %w", chunk.ChunkRef, err)
 	}
@@ -89,10 +93,17 @@ func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecyc
 }
 
 // decide asks lifecycle about each record. One on which it cannot decide becomes a failure, and the others go on.
+// Decisions come in the order of the keys, in which they are written.
 func (s *Sweeper) decide(records []lifecycle.Stored, sweep lifecycle.Sweep, now time.Time) ([]lifecycle.Decided, []lifecycle.Failure) {
+	order := make([]int, len(records)) // a record is larger than its number
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(records[a].Key, records[b].Key) })
 	decided := make([]lifecycle.Decided, 0, len(records))
 	var failures []lifecycle.Failure
-	for _, r := range records {
+	for _, i := range order {
+		r := &records[i]
 		d, err := s.evaluate(r, sweep, now)
 		switch {
 		case err != nil:
@@ -107,7 +118,7 @@ func (s *Sweeper) decide(records []lifecycle.Stored, sweep lifecycle.Sweep, now 
 }
 
 // evaluate is lifecycle.Evaluate, with a record that breaks it turned into an error: one bad record must not stop the rest.
-func (s *Sweeper) evaluate(r lifecycle.Stored, sweep lifecycle.Sweep, now time.Time) (d lifecycle.Decided, err error) {
+func (s *Sweeper) evaluate(r *lifecycle.Stored, sweep lifecycle.Sweep, now time.Time) (d lifecycle.Decided, err error) {
 	defer func() {
 		if x := recover(); x != nil {
 			s.Log.Error("evaluating a record panicked", "relationship", r.ID, "panic", x, "stack", string(debug.Stack()))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -18,11 +19,12 @@ import (
 type Worker struct {
 	Sweeper     *Sweeper
 	Courier     *Courier
-	Concurrency int           // tasks at a time; 0: as many as there are processors
+	Concurrency int           // chunks that are written at a time; 0: as many as there are processors
 	Poll        time.Duration // how often an empty queue is asked; 0: 25 ms
 	Log         *slog.Logger
 
 	delivery delivery
+	writing  *Sweeper // with the pens of this worker
 }
 
 // Run works until ctx ends, then lets running tasks finish: no task is broken off before shutdownTimeout, and no letter that is
@@ -32,8 +34,15 @@ func (w *Worker) Run(ctx context.Context, client redis.UniversalClient) error {
 	if poll == 0 {
 		poll = 25 * time.Millisecond
 	}
+	concurrency := w.Concurrency
+	if concurrency == 0 {
+		concurrency = runtime.GOMAXPROCS(0)
+	}
+	sweeper := *w.Sweeper
+	sweeper.Pens = NewPens(concurrency)
+	w.writing = &sweeper
 	server := asynq.NewServerFromRedisClient(client, asynq.Config{
-		Concurrency:       w.Concurrency,
+		Concurrency:       concurrency + (concurrency+2)/3, // to read takes a third of the time that writing takes
 		TaskCheckInterval: poll,
 		ShutdownTimeout:   shutdownTimeout,
 		Queues:            map[string]int{queueAgain: 12, queueSweeps: 3, queueNotices: 1},
@@ -62,7 +71,7 @@ func (w *Worker) cut(ctx context.Context, task *asynq.Task) error {
 	if err := json.Unmarshal(task.Payload(), &t); err != nil {
 		return w.unreadable(task, err)
 	}
-	return w.done(task, w.Sweeper.Cut(ctx, t.Sweep))
+	return w.done(task, w.writing.Cut(ctx, t.Sweep))
 }
 
 // done tells asynq that a task went well, whatever became of it. Trying again is the watchdog's: a task that asynq keeps for
@@ -79,7 +88,7 @@ func (w *Worker) chunk(ctx context.Context, task *asynq.Task) error {
 	if err := json.Unmarshal(task.Payload(), &ref); err != nil {
 		return w.unreadable(task, err)
 	}
-	return w.done(task, w.Sweeper.DoChunk(ctx, ref))
+	return w.done(task, w.writing.DoChunk(ctx, ref))
 }
 
 // unreadable drops a task of another version of tenure: trying again would not mend it, and the watchdog rings anew.
