@@ -131,9 +131,10 @@ func recordsOf(rows outlookRows, n int, timers bool, paused []lifecycle.RuleName
 	records := make([]lifecycle.Stored, n)
 	var failures []lifecycle.Failure
 	stopped, read := lifecycle.RuleNames(), 0
+	known := alike{map[string][]string{}, map[string]lifecycle.Period{}}
 	for range n {
 		stored := &records[read]
-		stays := readRecord(rows, stored, timers)
+		stays := known.readRecord(rows, stored, timers)
 		if err := rows.spoilt(); err != nil {
 			failures = append(failures, lifecycle.Failure{RelationshipID: strings.Clone(stored.ID), Key: stored.Key, Reason: err.Error()})
 			*stored = lifecycle.Stored{}
@@ -147,9 +148,40 @@ func recordsOf(rows outlookRows, n int, timers bool, paused []lifecycle.RuleName
 	return records[:read], failures
 }
 
+// An alike is what many records of a page have in common: it is understood once, and shared. Nobody changes a record's roles in place.
+type alike struct {
+	roles     map[string][]string
+	durations map[string]lifecycle.Period
+}
+
+func (known *alike) rolesOf(text string) (roles []string, err error) {
+	roles, ok := known.roles[text]
+	if ok {
+		return roles, nil
+	}
+	if err := json.Unmarshal([]byte(text), &roles); err != nil {
+		return nil, err
+	}
+	if len(roles) == 0 {
+		roles = nil
+	}
+	known.roles[text] = roles
+	return roles, nil
+}
+
+func (known *alike) durationOf(text string) (p lifecycle.Period, err error) {
+	p, ok := known.durations[text]
+	if !ok {
+		if err = p.UnmarshalText([]byte(text)); err == nil {
+			known.durations[text] = p
+		}
+	}
+	return p, err
+}
+
 // readRecord makes a record of the next row, and says whether it is on hold. Of one that was read for its timers alone, AutoExtend says
 // whether it extends, which the roles may forbid.
-func readRecord(row outlookRows, stored *lifecycle.Stored, timers bool) (stays bool) {
+func (known *alike) readRecord(row outlookRows, stored *lifecycle.Stored, timers bool) (stays bool) {
 	row.next()
 	r := &stored.Record
 	stored.Key = row.number("key")
@@ -164,13 +196,13 @@ func readRecord(row outlookRows, stored *lifecycle.Stored, timers bool) (stays b
 		return stays
 	}
 	r.ID, r.DisplayName, r.Customer.DisplayName = row.text("id"), row.text("display_name"), row.text("customer_name")
-	row.fault("duration", r.Duration.UnmarshalText([]byte(row.text("duration"))))
+	var err error
+	r.Duration, err = known.durationOf(row.text("duration"))
+	row.fault("duration", err)
 	r.Created, r.Modified = row.instant("created_at"), row.instant("modified_at")
 	r.Activated, r.Approved = row.instant("activated_at"), row.instant("approved_at")
-	row.fault("roles", json.Unmarshal([]byte(row.text("roles")), &r.Roles))
-	if len(r.Roles) == 0 {
-		r.Roles = nil
-	}
+	r.Roles, err = known.rolesOf(row.text("roles"))
+	row.fault("roles", err)
 	return stays
 }
 
