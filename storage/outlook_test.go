@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -128,4 +129,42 @@ func TestPageOfAPlanReadsNothingOfThePagesBefore(t *testing.T) {
 		require.Contains(t, text, "Merge Join")
 		require.Equal(t, 2, strings.Count(text, "Index Cond: (key > "), text)
 	}
+}
+
+func TestPeopleAreTheSameHoweverManyAreAskedFor(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		var contacts []lifecycle.Contact
+		var audiences []lifecycle.Audience
+		for n := range manyAudiences {
+			a := lifecycle.Audience{TenantID: fmt.Sprintf("cccccccc-0000-4000-8000-%012d", n), Role: lifecycle.GlobalAdministrators}
+			audiences = append(audiences, a)
+			for i := range n % 3 {
+				contacts = append(contacts, lifecycle.Contact{TenantID: a.TenantID, Role: a.Role, Mail: fmt.Sprintf("%d@example.com", i)})
+			}
+		}
+		_, err := db.ImportContacts(ctx, contacts, &policy.Notices, start)
+		require.NoError(t, err)
+		o, err := db.Outlook(ctx, OutlookQuery{})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, o.Close()) }()
+		few, err := o.People(ctx, audiences[:10])
+		require.NoError(t, err)
+		require.Nil(t, o.people, "for a few, nobody counts everybody")
+		many, err := o.People(ctx, audiences)
+		require.NoError(t, err)
+		require.NotNil(t, o.people)
+		again, err := o.People(ctx, audiences[:10])
+		require.NoError(t, err)
+		require.Equal(t, few, again)
+		require.Len(t, many, 2*manyAudiences/3, "those that there is nobody in are missing")
+		for n, a := range audiences {
+			require.EqualValues(t, n%3, many[a])
+		}
+		everybody, err := countEverybody(ctx, o.snapshot.session, len(many))
+		require.NoError(t, err)
+		require.Equal(t, many, everybody)
+		everybody, err = countEverybody(ctx, o.snapshot.session, len(many)-1)
+		require.NoError(t, err)
+		require.Nil(t, everybody, "too many to be kept")
+	})
 }
