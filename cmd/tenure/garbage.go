@@ -19,6 +19,9 @@ func ofWorker(concurrency int) garbageRoom {
 	return garbageRoom{percent: 400, limit: 48*mebi + int64(concurrency)*8*mebi}
 }
 
+// ofLook is for a command that looks at everything once, page by page.
+func ofLook() garbageRoom { return garbageRoom{percent: 300, limit: 160 * mebi} }
+
 // allow lets the garbage lie. What an operator has set by Go's own variables holds.
 func (r garbageRoom) allow() {
 	if os.Getenv("GOGC") == "" {
