@@ -27,6 +27,11 @@ const (
 // it once; a chunk that somebody else holds, or that is done, is left alone. An error that trying again may mend is written
 // to the chunk, which is then tried again; DoChunk returns one only if it could not even do that.
 func (s *Sweeper) DoChunk(ctx context.Context, ref lifecycle.ChunkRef) error {
+	return s.doChunk(ctx, ref, func() {})
+}
+
+// doChunk is DoChunk, and says when it has read and decided, and begins to write.
+func (s *Sweeper) doChunk(ctx context.Context, ref lifecycle.ChunkRef, writing func()) error {
 	wall := s.Wall()
 	chunk, sweep, ok, err := s.Store.ClaimChunk(ctx, ref, wall, wall.Add(chunkLease))
 	if err != nil {
@@ -37,7 +42,7 @@ func (s *Sweeper) DoChunk(ctx context.Context, ref lifecycle.ChunkRef) error {
 	}
 	err = holding(ctx, chunkLease, func(ctx context.Context) (bool, error) {
 		return s.Store.KeepChunk(ctx, chunk.ChunkRef, s.Wall().Add(chunkLease))
-	}, func(ctx context.Context) error { return s.work(ctx, chunk, sweep) })
+	}, func(ctx context.Context) error { return s.work(ctx, chunk, sweep, writing) })
 	if err != nil {
 		return s.giveBack(ctx, chunk, err)
 	}
@@ -48,7 +53,7 @@ func (s *Sweeper) DoChunk(ctx context.Context, ref lifecycle.ChunkRef) error {
 }
 
 // work does the chunk: read, decide, write.
-func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecycle.Sweep) error {
+func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecycle.Sweep, writing func()) error {
 	// A worker whose clock is behind the one that opened the sweep must not find that nothing is due yet.
 	now := s.Now()
 	if now.Before(sweep.AsOf) {
@@ -77,9 +82,11 @@ func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecyc
 		tally.Skipped = tally.Found - tally.Changed - int64(len(failures))
 		decided = nil
 	}
-	giveBack := s.Pens.take(ctx)
-	written, err := s.write(ctx, chunk, decided, tally, failures, now)
-	giveBack()
+	written, err := func() (lifecycle.Tally, error) {
+		defer s.Pens.take(ctx)()
+		writing()
+		return s.write(ctx, chunk, decided, tally, failures, now)
+	}()
 	if err != nil {
 		return fmt.Errorf("writing chunk %s: %w", chunk.ChunkRef, err)
 	}

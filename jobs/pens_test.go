@@ -80,19 +80,73 @@ func TestWhoHasWaitedLongForAPenGoesOnWithout(t *testing.T) {
 	})
 }
 
-func TestWorkerReadsAhead(t *testing.T) {
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
+// begin has a worker write one chunk at a time, and rings for two. end tells it to stop; ended is closed when it has.
+func (d *deployment) begin() (end func(), ended <-chan struct{}) {
+	ctx, endQueue := context.WithCancel(context.Background())
 	client, err := jobs.InProcessRedis(ctx)
-	require.NoError(t, err)
-	d, store := twoSlowChunks(t)
+	require.NoError(d.t, err)
 	w := &jobs.Worker{Sweeper: d.sweeper, Courier: d.courier, Concurrency: 1, Poll: 5 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}
 	working, end := context.WithCancel(ctx)
-	var ended sync.WaitGroup
-	ended.Go(func() { require.NoError(t, w.Run(working, client)) })
-	defer func() { end(); ended.Wait() }()
-	require.NoError(t, jobs.NewQueue(client, d.sweeper.Wall).RingChunks(ctx, d.bell.chunks))
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		defer endQueue()
+		require.NoError(d.t, w.Run(working, client))
+	}()
+	require.NoError(d.t, jobs.NewQueue(client, d.sweeper.Wall).RingChunks(ctx, d.bell.chunks))
+	return end, over
+}
+
+func TestWorkerReadsAhead(t *testing.T) {
+	d, store := twoSlowChunks(t)
+	end, ended := d.begin()
+	defer func() { end(); <-ended }()
 	eventually(t, func() bool { return store.read.Load() == 2 && store.writing.Load() == 1 })
 	close(store.goOn)
 	eventually(t, func() bool { return d.changes() == 20 })
+}
+
+func TestWorkerThatEndsWaitsForWhatIsBeingWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, store := twoSlowChunks(t)
+		d.sweeper.Wall = func() time.Time { return time.Now().UTC() }
+		end, ended := d.begin()
+		time.Sleep(time.Second)
+		require.EqualValues(t, 1, store.writing.Load())
+		end()
+		time.Sleep(10 * time.Second) // what waits for a pen goes on without, so that both are being written
+		select {
+		case <-ended:
+			t.Fatal("it has left a chunk behind")
+		default:
+		}
+		close(store.goOn)
+		<-ended
+		require.Equal(t, 20, d.changes())
+	})
+}
+
+// A frail store panics the first time that a chunk is to be written.
+type frail struct {
+	jobs.Store
+	panicked atomic.Bool
+}
+
+func (s *frail) ApplyChunk(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, at time.Time) (lifecycle.Tally, error) {
+	if s.panicked.CompareAndSwap(false, true) {
+		panic("a fault of ours")
+	}
+	return s.Store.ApplyChunk(ctx, ref, decided, tally, failures, at)
+}
+
+func TestWorkerOutlivesAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := twoSlowChunks(t)
+		d.sweeper.Store = &frail{Store: d.db}
+		end, ended := d.begin()
+		time.Sleep(time.Second) // less than it would wait for a pen that is lost
+		require.Equal(t, 10, d.changes(), "the other chunk")
+		end()
+		<-ended
+	})
 }

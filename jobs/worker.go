@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -24,7 +26,8 @@ type Worker struct {
 	Log         *slog.Logger
 
 	delivery delivery
-	writing  *Sweeper // with the pens of this worker
+	sweeper  *Sweeper // with the pens of this worker
+	writing  sync.WaitGroup
 }
 
 // Run works until ctx ends, then lets running tasks finish: no task is broken off before shutdownTimeout, and no letter that is
@@ -40,9 +43,9 @@ func (w *Worker) Run(ctx context.Context, client redis.UniversalClient) error {
 	}
 	sweeper := *w.Sweeper
 	sweeper.Pens = NewPens(concurrency)
-	w.writing = &sweeper
+	w.sweeper = &sweeper
 	server := asynq.NewServerFromRedisClient(client, asynq.Config{
-		Concurrency:       concurrency + (concurrency+2)/3, // to read takes a third of the time that writing takes
+		Concurrency:       concurrency,
 		TaskCheckInterval: poll,
 		ShutdownTimeout:   shutdownTimeout,
 		Queues:            map[string]int{queueAgain: 12, queueSweeps: 3, queueNotices: 1},
@@ -62,6 +65,7 @@ func (w *Worker) Run(ctx context.Context, client redis.UniversalClient) error {
 	<-ctx.Done()
 	w.Log.Info("worker is draining", "timeout", shutdownTimeout)
 	server.Shutdown()
+	w.writing.Wait()
 	w.delivery.wait()
 	return nil
 }
@@ -71,7 +75,7 @@ func (w *Worker) cut(ctx context.Context, task *asynq.Task) error {
 	if err := json.Unmarshal(task.Payload(), &t); err != nil {
 		return w.unreadable(task, err)
 	}
-	return w.done(task, w.writing.Cut(ctx, t.Sweep))
+	return w.done(task, w.sweeper.Cut(ctx, t.Sweep))
 }
 
 // done tells asynq that a task went well, whatever became of it. Trying again is the watchdog's: a task that asynq keeps for
@@ -83,12 +87,30 @@ func (w *Worker) done(task *asynq.Task, err error) error {
 	return nil
 }
 
+// chunk comes back when the chunk is being written, so that the worker takes the next one up meanwhile; and not before, since until then
+// others can do so sooner. asynq need not know how it ends: the chunk's row does.
 func (w *Worker) chunk(ctx context.Context, task *asynq.Task) error {
 	var ref lifecycle.ChunkRef
 	if err := json.Unmarshal(task.Payload(), &ref); err != nil {
 		return w.unreadable(task, err)
 	}
-	return w.done(task, w.writing.DoChunk(ctx, ref))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), taskTimeout)
+	writing, over := make(chan struct{}), make(chan struct{})
+	w.writing.Go(func() {
+		defer cancel()
+		defer close(over)
+		defer func() {
+			if x := recover(); x != nil { // as asynq does for what it waits for
+				w.Log.Error("working on a chunk panicked; the watchdog will ring again", "chunk", ref, "panic", x, "stack", string(debug.Stack()))
+			}
+		}()
+		_ = w.done(task, w.sweeper.doChunk(ctx, ref, func() { close(writing) }))
+	})
+	select {
+	case <-writing:
+	case <-over:
+	}
+	return nil
 }
 
 // unreadable drops a task of another version of tenure: trying again would not mend it, and the watchdog rings anew.
