@@ -112,7 +112,7 @@ func TestPeopleAheadAreThoseOfTheDirectory(t *testing.T) {
 	})
 }
 
-// Left to conclude it, PostgreSQL would read the clocks of all pages before: a plan of a million would read some hundred million.
+// Left to conclude it, PostgreSQL reads the clocks of all pages before where that seems cheaper to it than looking each one up.
 func TestPageOfAPlanReadsNothingOfThePagesBefore(t *testing.T) {
 	db := migrated(t, testenv.Postgres(t), Live)
 	for _, q := range []OutlookQuery{{Timers: true, DueBy: start}, {}} {
