@@ -1,10 +1,12 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -25,6 +27,11 @@ const (
 // it once; a chunk that somebody else holds, or that is done, is left alone. An error that trying again may mend is written
 // to the chunk, which is then tried again; DoChunk returns one only if it could not even do that.
 func (s *Sweeper) DoChunk(ctx context.Context, ref lifecycle.ChunkRef) error {
+	return s.doChunk(ctx, ref, func() {})
+}
+
+// doChunk is DoChunk, and says when it has read and decided, and begins to write.
+func (s *Sweeper) doChunk(ctx context.Context, ref lifecycle.ChunkRef, writing func()) error {
 	wall := s.Wall()
 	chunk, sweep, ok, err := s.Store.ClaimChunk(ctx, ref, wall, wall.Add(chunkLease))
 	if err != nil {
@@ -38,7 +45,7 @@ func (s *Sweeper) DoChunk(ctx context.Context, ref lifecycle.ChunkRef) error {
 	err = holding(ctx, chunkLease, func(ctx context.Context) (bool, error) {
 		return s.Store.KeepChunk(ctx, chunk.ChunkRef, s.Wall().Add(chunkLease))
 	}, func(ctx context.Context) (err error) {
-		written, err = s.work(ctx, chunk, sweep)
+		written, err = s.work(ctx, chunk, sweep, writing)
 		return err
 	})
 	endChunk(span, &written, err)
@@ -53,7 +60,7 @@ func (s *Sweeper) DoChunk(ctx context.Context, ref lifecycle.ChunkRef) error {
 }
 
 // work does the chunk: read, decide, write.
-func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecycle.Sweep) (lifecycle.Tally, error) {
+func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecycle.Sweep, writing func()) (lifecycle.Tally, error) {
 	// A worker whose clock is behind the one that opened the sweep must not find that nothing is due yet.
 	now := s.Now()
 	if now.Before(sweep.AsOf) {
@@ -86,9 +93,7 @@ func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecyc
 		tally.Skipped = tally.Found - tally.Changed - int64(len(failures))
 		decided = nil
 	}
-	writing, span := startSpan(ctx, s.Tracer, "write chunk")
-	written, err := s.write(writing, chunk, decided, tally, failures, now)
-	endSpan(span, err)
+	written, err := s.writeInTurn(ctx, chunk, decided, tally, failures, now, writing)
 	if err != nil {
 		return lifecycle.Tally{}, fmt.Errorf("writing chunk %s: %w", chunk.ChunkRef, err)
 	}
@@ -102,10 +107,17 @@ func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecyc
 }
 
 // decide asks lifecycle about each record. One on which it cannot decide becomes a failure, and the others go on.
+// Decisions come in the order of the keys, in which they are written.
 func (s *Sweeper) decide(ctx context.Context, records []lifecycle.Stored, chunk lifecycle.Chunk, sweep lifecycle.Sweep, now time.Time) ([]lifecycle.Decided, []lifecycle.Failure) {
+	order := make([]int, len(records)) // a record is larger than its number
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(records[a].Key, records[b].Key) })
 	decided := make([]lifecycle.Decided, 0, len(records))
 	var failures []lifecycle.Failure
-	for _, r := range records {
+	for _, i := range order {
+		r := &records[i]
 		d, err := s.evaluate(ctx, r, sweep, now)
 		switch {
 		case err != nil:
@@ -120,7 +132,7 @@ func (s *Sweeper) decide(ctx context.Context, records []lifecycle.Stored, chunk 
 }
 
 // evaluate is lifecycle.Evaluate, with a record that breaks it turned into an error: one bad record must not stop the rest.
-func (s *Sweeper) evaluate(ctx context.Context, r lifecycle.Stored, sweep lifecycle.Sweep, now time.Time) (d lifecycle.Decided, err error) {
+func (s *Sweeper) evaluate(ctx context.Context, r *lifecycle.Stored, sweep lifecycle.Sweep, now time.Time) (d lifecycle.Decided, err error) {
 	defer func() {
 		if x := recover(); x != nil {
 			s.Log.ErrorContext(ctx, "evaluating a record panicked", "sweep", sweep.ID, "relationship", r.ID, "panic", x, "stack", string(debug.Stack()))
@@ -174,6 +186,16 @@ func addressed(to []lifecycle.Addressee, audiences []lifecycle.Audience, endpoin
 		}
 	}
 	return audiences, endpoints
+}
+
+// writeInTurn writes when there is a pen for it, and says so.
+func (s *Sweeper) writeInTurn(ctx context.Context, chunk lifecycle.Chunk, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time,
+	writing func()) (written lifecycle.Tally, err error) {
+	defer s.Pens.take(ctx)()
+	writing()
+	ctx, span := startSpan(ctx, s.Tracer, "write chunk")
+	defer func() { endSpan(span, err) }()
+	return s.write(ctx, chunk, decided, tally, failures, now)
 }
 
 // write writes the decisions and closes the chunk. Where the database refuses the page as a whole, it is halved until the

@@ -58,6 +58,8 @@ type Sweeper struct {
 
 	ChunkSize int // records; 0: DefaultChunkSize
 	Parallel  int // chunks at a time in Run; 0: one
+
+	Pens Pens // for whoever writes a chunk; nil: one for everybody
 }
 
 // RequestSweep opens a sweep that somebody asked for, and rings for its being cut; no rules are all rules. A running sweep

@@ -26,7 +26,7 @@ type (
 		Schedule map[string]string `env:"TENURE_SCHEDULE" placeholder:"RULE=CRON" mapsep:";" help:"When a rule's records are looked at, in cron's five fields, UTC; \"off\" switches it off. May be given again for another rule."`
 	}
 	workerSettings struct {
-		Concurrency int `env:"TENURE_CONCURRENCY" default:"2" help:"Tasks that this process works on at a time (default: ${default})."`
+		Concurrency int `env:"TENURE_CONCURRENCY" default:"2" help:"Chunks that this process writes at a time; it reads ahead (default: ${default})."`
 	}
 )
 
@@ -165,6 +165,9 @@ func (a *app) runRoles(r roles) error {
 	}
 	afterLook := a.watchOver(ctx, group, r, a.guard(w, client))
 	if r.worker != nil {
+		if !r.alone() {
+			ofWorker(r.worker.Concurrency).allow()
+		}
 		worker := &jobs.Worker{Sweeper: w.sweeper, Courier: w.courier, Concurrency: r.worker.Concurrency, Log: w.log}
 		group.Go(afterLook(func() error { return worker.Run(ctx, client) }))
 		group.Go(afterLook(func() error { return w.bulk.Run(ctx) }))
