@@ -27,7 +27,7 @@ func (c *queueCollector) Describe(descs chan<- *prometheus.Desc) { descs <- c.ta
 
 // Collect satisfies [prometheus.Collector].
 func (c *queueCollector) Collect(metrics chan<- prometheus.Metric) {
-	for _, queue := range []string{queueAgain, queueSweeps, queueNotices} {
+	for _, queue := range queues {
 		info, err := c.inspector.GetQueueInfo(queue)
 		if err != nil {
 			continue // not used yet, or Redis is away, which /readyz says
