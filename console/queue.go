@@ -30,7 +30,8 @@ const (
 type queuePage struct {
 	lifecycle.QueueReport
 	States []lifecycle.TaskState
-	Away   bool // Redis does not answer
+	Away   bool   // Redis does not answer
+	Fault  string // what it says instead
 	Health lifecycle.Dependency
 }
 
@@ -122,7 +123,7 @@ func (c *Console) queuePage(v *visit) (*queuePage, error) {
 	var err error
 	p.QueueReport, err = c.Queues.Queues(v.Request.Context())
 	if errors.Is(err, lifecycle.ErrQueueAway) {
-		p.Away, err = true, nil
+		p.Away, p.Fault, err = true, err.Error(), nil
 	}
 	return p, err
 }
