@@ -50,7 +50,7 @@ func TestQueueIsPausedDrainedAndRun(t *testing.T) {
 		require.NoError(t, err)
 		return report.Queues[1].Tasks[state]
 	}
-	require.Contains(t, text(w.get(w.anyone, path+"/pause")), "That stops no timer")
+	require.Contains(t, text(w.get(w.anyone, path+"/pause")), "That is no hold")
 	require.NotContains(t, w.get(w.anyone, path).body, path+"/run", "there is nothing to be run")
 	w.post(w.anyone, path+"/pause", "reason", "Redis is being moved")
 	paused := w.get(w.anyone, path)

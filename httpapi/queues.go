@@ -116,7 +116,7 @@ func (s *Server) addQueues() {
 		order                lifecycle.QueueOrder
 		summary, description string
 	}{
-		{lifecycle.QueuePause, "Pause a queue", "Workers leave it alone. That stops no timer: the watchdog rings by another queue for what nobody works on. To stop timers, place a hold."},
+		{lifecycle.QueuePause, "Pause a queue", "Workers leave it alone, and what is rung for there becomes late. That is no hold: chunks that nobody works on are rung for by another queue. To stop timers, place a hold."},
 		{lifecycle.QueueResume, "Resume a queue", "Workers take it up again."},
 		{lifecycle.QueueDrain, "Drain a queue", "Drops the tasks that wait: pending, scheduled, and to be tried again. Nothing is lost: the database remembers what is to be done, and the watchdog rings anew within seconds."},
 		{lifecycle.QueueClear, "Clear a queue's archive", "Drops the tasks that failed too often. Nothing is lost, as with draining."},
