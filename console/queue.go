@@ -103,12 +103,15 @@ func (c *Console) addQueue() {
 	for _, order := range lifecycle.QueueOrders {
 		c.addAct(queuePath+"/{name}/"+string(order), "manage", func(v *visit) (confirmation, error) { return c.askOrder(v, order) },
 			func(v *visit, reason string) (next, told string, err error) {
-				name := v.Request.PathValue("name")
+				queue, err := c.queueOfPath(v)
+				if err != nil {
+					return "", "", err
+				}
 				var done struct {
 					Tasks int `json:"tasks"`
 				}
-				err = v.ask(http.MethodPost, "/v1/queues/"+url.PathEscape(name)+"/"+string(order), map[string]string{"reason": reason}, &done)
-				return queuePath + "/" + url.PathEscape(name), v.T("queue."+string(order)+".done", "queue", name, "n", done.Tasks), err
+				err = v.ask(http.MethodPost, "/v1/queues/"+queue.Name+"/"+string(order), map[string]string{"reason": reason}, &done)
+				return queuePath + "/" + queue.Name, v.T("queue."+string(order)+".done", "queue", queue.Name, "n", done.Tasks), err
 			})
 	}
 }
@@ -160,7 +163,7 @@ func (c *Console) tasksPage(v *visit) (*tasksPage, error) {
 		return nil, err
 	}
 	at := func(page int) string {
-		return queuePath + "/" + url.PathEscape(queue.Name) + "?" + url.Values{"state": {string(p.State)}, "page": {strconv.Itoa(page)}}.Encode()
+		return queuePath + "/" + queue.Name + "?" + url.Values{"state": {string(p.State)}, "page": {strconv.Itoa(page)}}.Encode()
 	}
 	if page > 1 {
 		p.First = at(1)
@@ -197,7 +200,7 @@ func (c *Console) askOrder(v *visit, order lifecycle.QueueOrder) (confirmation, 
 	if err != nil {
 		return confirmation{}, err
 	}
-	pages, path := c.pages[v.Lang], queuePath+"/"+url.PathEscape(queue.Name)
+	pages, path := c.pages[v.Lang], queuePath+"/"+queue.Name
 	q := confirmation{Title: v.T("queue."+string(order)+".title", "queue", queue.Name), Text: v.T("queue." + string(order) + ".text"),
 		Path: path + "/" + string(order), Back: path, Reason: true, Button: v.T("queue." + string(order)),
 		Danger: order == lifecycle.QueueDrain || order == lifecycle.QueueClear}

@@ -9,17 +9,15 @@ import (
 
 // addSweepActs adds what people do about sweeps that there are, and about the rules that open them.
 func (c *Console) addSweepActs() {
-	c.addAct(sweepsPath+"/{id}/cancel", "sweep", c.askCancel, func(v *visit, _ string) (next, told string, err error) {
-		id := v.Request.PathValue("id")
-		err = v.ask(http.MethodPost, "/v1/sweeps/"+id+"/cancel", nil, nil)
-		return sweepsPath + "/" + id, v.T("sweeps.cancelled", "id", id), err
+	c.addAct(sweepsPath+"/{id}/cancel", scopeSweep, c.askCancel, func(v *visit, _ string) (next, told string, err error) {
+		id, err := v.askSweep("cancel", nil)
+		return sweepPath(id), v.T("sweeps.cancelled", "id", id), err
 	})
 	for _, word := range []string{"approve", "reject"} {
 		c.addAct(sweepsPath+"/{id}/"+word, "manage", func(v *visit) (confirmation, error) { return c.askWord(v, word) },
 			func(v *visit, reason string) (next, told string, err error) {
-				id := v.Request.PathValue("id")
-				err = v.ask(http.MethodPost, "/v1/sweeps/"+id+"/"+word, map[string]string{"reason": reason}, nil)
-				return sweepsPath + "/" + id, v.T("sweeps."+word+".done", "id", id), err
+				id, err := v.askSweep(word, map[string]string{"reason": reason})
+				return sweepPath(id), v.T("sweeps."+word+".done", "id", id), err
 			})
 	}
 	c.addAct(sweepsPath+"/rules/{rule}/pause", "manage", askPause, c.pauseRule)
@@ -32,6 +30,14 @@ func (c *Console) addSweepActs() {
 		err = v.ask(http.MethodPost, "/v1/quarantine/release", map[string]string{"reason": reason}, nil)
 		return sweepsPath, v.T("sweeps.release.done"), err
 	})
+}
+
+// askSweep asks the HTTP interface for something about the sweep that the path names.
+func (v *visit) askSweep(what string, body any) (id int64, err error) {
+	if id, err = v.sweepID(); err != nil {
+		return 0, err
+	}
+	return id, v.ask(http.MethodPost, "/v1/sweeps/"+strconv.FormatInt(id, 10)+"/"+what, body, nil)
 }
 
 // sweepOfPath reads the sweep that the path names.
