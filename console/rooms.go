@@ -11,6 +11,8 @@ type room struct {
 // rooms are the pages of the menu, in its order, by the keys of their names.
 var rooms = []struct{ path, key string }{
 	{"/", "room.today"},
+	{"/console/sweeps", "room.sweeps"},
+	{"/console/queue", "room.queue"},
 }
 
 // Rooms are the pages of the menu.

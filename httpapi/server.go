@@ -55,6 +55,7 @@ type Store interface {
 	QuarantineReleaser
 	HoldStore
 	DossierStore
+	QueueOrderStore
 
 	// Sweep reads a sweep with its totals; [lifecycle.ErrNotFound].
 	Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error)
@@ -99,6 +100,7 @@ type Options struct {
 	Condition func(ctx context.Context) lifecycle.Condition // how the deployment fares; nil: nobody tells
 
 	Explain Explainer // of relationships; nil: they are not explained over HTTP
+	Queues  Queues    // in which tasks wait for workers; nil: nobody shows them
 	Outlook Outlook   // says what is going to happen; nil: nobody does
 
 	ParseFilter       func(text string) (lifecycle.Filter, error) // of relationships, for bulk jobs; nil: there are none over HTTP
@@ -156,6 +158,7 @@ type Server struct {
 	parseFilter       func(text string) (lifecycle.Filter, error)
 	explain           Explainer
 	outlook           Outlook
+	queues            Queues
 	checkSubscription func(url string) error
 	condition         func(ctx context.Context) lifecycle.Condition
 	proxies           []netip.Prefix
@@ -193,7 +196,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		store: o.Store, sweeper: o.Sweeper, policy: o.Policy, channels: o.Channels, now: o.Now, wall: o.Wall, log: o.Logger, limits: defaultLimits, registry: o.Registry,
-		graph: o.Graph, signInAt: o.SignInAt, publicURL: o.PublicURL, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
+		graph: o.Graph, signInAt: o.SignInAt, publicURL: o.PublicURL, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, queues: o.Queues, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
 		stopping: make(chan struct{}), allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
 		mux: http.NewServeMux(), needs: map[string]Scope{}, actions: map[string]string{}, streams: map[string]bool{}, crossOrigin: http.NewCrossOriginProtection(),
 		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(), tracer: o.Tracer,
@@ -216,6 +219,7 @@ func New(o Options) (*Server, error) {
 	s.addProvisioning()
 	s.addPartners()
 	s.addHolds()
+	s.addQueues()
 	s.addGraph()
 	s.addStatus()
 	s.addHealth()
