@@ -179,6 +179,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, p *Problem) {
 func (s *Server) stamp(w http.ResponseWriter, p *Problem) {
 	p.RequestID = w.Header().Get(requestIDHeader)
 	if a, ok := w.(*answer); ok {
+		a.told = p.Detail
 		s.recordRefusal(a, p)
 	}
 	if p.cause != nil {
