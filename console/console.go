@@ -82,6 +82,11 @@ func New(o Options) (*Console, error) {
 	c.addSignIn()
 	c.addPreferences()
 	c.addToday()
+	c.addNotices()
+	c.addNoticeOrders()
+	c.addChannels()
+	c.addContacts()
+	c.addActivity()
 	return c, nil
 }
 

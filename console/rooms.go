@@ -11,6 +11,9 @@ type room struct {
 // rooms are the pages of the menu, in its order, by the keys of their names.
 var rooms = []struct{ path, key string }{
 	{"/", "room.today"},
+	{noticesPath, "room.notices"},
+	{contactsPath, "room.contacts"},
+	{activityPath, "room.activity"},
 }
 
 // Rooms are the pages of the menu.

@@ -19,3 +19,6 @@ CREATE INDEX deeds_refused ON deeds (at, id) WHERE status >= 400;
 CREATE INDEX deeds_of_requests ON deeds (request_id) WHERE request_id <> '';
 
 INSERT INTO counters (name, next) VALUES ('deed', 1);
+
+-- Operators look at what is wrong, a status at a time, and most notices are of none of these.
+CREATE INDEX notices_of_status ON notices (status, relationship_key, version, ordinal) WHERE status NOT IN ('queued', 'sent', 'suppressed');
