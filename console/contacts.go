@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 const (
 	contactsPath  = "/console/contacts"
 	contactsPage  = "100" // on one page of the list
-	mostUnreached = "20"  // audiences without anybody that are shown, those with most notices
+	mostUnreached = 20    // audiences without anybody that are shown, those with most notices
 )
 
 func (c *Console) addContacts() {
@@ -62,6 +63,7 @@ func (u *unreached) Path() string {
 type contacts struct {
 	Tenant, Role, Mail string // the filter
 	Unreached          []unreached
+	More               bool // there are more of those
 	Rows               []contact
 	Fault              string // why nobody is listed
 	First, Next        string
@@ -79,10 +81,10 @@ func listContacts(v *visit) error {
 	var nobody struct {
 		Audiences []unreached `json:"audiences"`
 	}
-	if err := v.ask(http.MethodGet, "/v1/contacts/unreached?limit="+mostUnreached, nil, &nobody); err != nil {
+	if err := v.ask(http.MethodGet, "/v1/contacts/unreached?limit="+strconv.Itoa(mostUnreached+1), nil, &nobody); err != nil {
 		return err
 	}
-	page.Unreached = nobody.Audiences
+	page.Unreached, page.More = nobody.Audiences[:min(mostUnreached, len(nobody.Audiences))], len(nobody.Audiences) > mostUnreached
 	if !v.May(lifecycle.Manage) { // whose addresses these are, only who manages may know
 		return v.show("contacts", &page)
 	}

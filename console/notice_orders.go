@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -115,6 +116,9 @@ func (v *visit) confirmOrder(o *noticeOrder, refused error) error {
 	var would orderAnswer
 	if err := v.ask("POST", "/v1/notices/actions", o.body("dry run", true), &would); err != nil {
 		return err
+	}
+	if would.Changed == 0 {
+		return v.goTo(o.back(), &flash{false, v.T("notices.nothing", "why", cmp.Or(would.left(), v.T("notices.noneFit")))})
 	}
 	c := confirmation{Title: v.T("notices.order."+string(o.action), "n", would.Changed), Text: v.T("notices.orderText." + string(o.action)),
 		Path: noticeOrdersPath, Back: o.back(), Reason: true, Button: v.T("notices.orderButton."+string(o.action), "n", would.Changed),

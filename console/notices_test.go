@@ -240,6 +240,9 @@ func TestOrdersAboutNoticesAreConfirmedCountedAndKept(t *testing.T) {
 
 	p = w.post(browser, "/console/notices/order", "action", "retry", "ids", dead[0].String(), "reason", "again")
 	require.Contains(t, w.get(browser, p.header.Get("Location")).body, "1 was left as it is", "it is queued already")
+	p = w.get(browser, "/console/notices/order?all=retry&status=noRecipient")
+	require.Equal(t, "/console/notices?status=noRecipient", p.header.Get("Location"), "there is nothing to confirm")
+	require.Contains(t, w.get(browser, p.header.Get("Location")).body, "There is nothing to do: what is listed has nobody to go to")
 	require.Equal(t, http.StatusUnprocessableEntity, w.get(browser, "/console/notices/order?action=retry").status, "nothing is selected")
 	require.Equal(t, http.StatusBadRequest, w.get(browser, "/console/notices/order?action=burn&id=1-1-1").status)
 
