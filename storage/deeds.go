@@ -45,6 +45,18 @@ func (db *DB) RecordDeed(ctx context.Context, d lifecycle.Deed) error {
 
 // Deeds lists what people did and were refused, the latest first. Paging shows each once, whatever is written meanwhile.
 func (db *DB) Deeds(ctx context.Context, q lifecycle.DeedQuery) (deeds []lifecycle.Deed, err error) {
+	text, a := deedText(&q)
+	err = db.read(ctx, "list what people did", func(s session) error {
+		deeds = nil
+		return each(ctx, s, text, a, func(row *deedRow) error {
+			deeds = append(deeds, row.deed())
+			return nil
+		})
+	})
+	return deeds, err
+}
+
+func deedText(q *lifecycle.DeedQuery) (string, args) {
 	w := where{args: args{}}
 	w.and(q.Caller != "", "d.caller = :caller", "caller", clean(q.Caller))
 	w.and(q.Request != "", "d.request_id = :request AND d.request_id <> ''", "request", clean(q.Request))
@@ -55,12 +67,5 @@ func (db *DB) Deeds(ctx context.Context, q lifecycle.DeedQuery) (deeds []lifecyc
 		w.conditions = append(w.conditions, "d.status >= 400")
 	}
 	text, a := w.order("d.at DESC, d.id DESC", q.Limit)
-	err = db.read(ctx, "list what people did", func(s session) error {
-		deeds = nil
-		return each(ctx, s, selectDeeds+text, a, func(row *deedRow) error {
-			deeds = append(deeds, row.deed())
-			return nil
-		})
-	})
-	return deeds, err
+	return selectDeeds + text, a
 }

@@ -43,3 +43,23 @@ func TestDeeds(t *testing.T) {
 		require.Equal(t, 1, count(t, db, `SELECT count(*) FROM deeds WHERE length(subject) <= 200 AND length(detail) <= 500 AND id = 4`), "what is too long is cut")
 	})
 }
+
+func TestDeedsAreFoundByTheirIndexes(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		_, err := db.pool.ExecContext(ctx, db.pool.Rebind(`WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000)
+			INSERT INTO deeds (id, at, caller, tenant, role, address, request_id, what, subject, status, detail)
+			SELECT n, ?, 'caller ' || n % 50, '', 'operator', '', '', 'POST /v1/sweeps', '', 200, '' FROM numbers`), at(start))
+		require.NoError(t, err)
+		_, err = db.pool.ExecContext(ctx, `ANALYZE`)
+		require.NoError(t, err)
+		for index, q := range map[string]lifecycle.DeedQuery{
+			"deeds_at":         {Limit: 100, Since: start.Add(-time.Hour)},
+			"deeds_of_callers": {Limit: 100, Caller: "caller 7"},
+			"deeds_refused":    {Limit: 100, Refused: true},
+		} {
+			text, a := deedText(&q)
+			p := plan(t, db, text, a)
+			require.Contains(t, p, index, p)
+		}
+	})
+}
