@@ -88,6 +88,11 @@ func New(o Options) (*Console, error) {
 	c.addSweepActs()
 	c.addNewSweep()
 	c.addQueue()
+	c.addNotices()
+	c.addNoticeOrders()
+	c.addChannels()
+	c.addContacts()
+	c.addActivity()
 	return c, nil
 }
 

@@ -12,6 +12,9 @@ type room struct {
 var rooms = []struct{ path, key string }{
 	{"/", "room.today"},
 	{"/console/sweeps", "room.sweeps"},
+	{noticesPath, "room.notices"},
+	{contactsPath, "room.contacts"},
+	{activityPath, "room.activity"},
 	{"/console/queue", "room.queue"},
 }
 

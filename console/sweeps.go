@@ -242,14 +242,6 @@ func placeOf(sweep int64, query url.Values, list string, after int64) string {
 	return withQuery(sweepPath(sweep), moved) + "#" + list
 }
 
-// withQuery is an address with what is asked there.
-func withQuery(path string, query url.Values) string {
-	if len(query) == 0 {
-		return path
-	}
-	return path + "?" + query.Encode()
-}
-
 // number is a parameter that is a number; 0: it is missing, or is none.
 func number(query url.Values, name string) int64 {
 	n, err := strconv.ParseInt(query.Get(name), 10, 64)

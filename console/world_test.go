@@ -81,7 +81,8 @@ func newWorldOn(t testing.TB, database string, set ...func(*httpapi.Options)) *w
 }
 
 func (w *world) options(door console.Door) console.Options {
-	return console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Queues: w.queues, Now: w.clock, Wall: w.wall, Version: "test"}
+	return console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Queues: w.queues, Now: w.clock, Wall: w.wall, Version: "test",
+		Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))}
 }
 
 func (w *world) condition(ctx context.Context) lifecycle.Condition {

@@ -44,6 +44,7 @@ type fake struct {
 	fakeHolds
 	*storage.DB // what is about relationships is real; nil until a test asks for it
 	refusals    []lifecycle.RefusedRequest
+	fakeDeeds
 
 	broken   error                     // what every method about sweeps and metrics answers
 	lockedUp error                     // what every method about tokens answers

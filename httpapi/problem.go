@@ -183,6 +183,7 @@ func (s *Server) stamp(w http.ResponseWriter, p *Problem) {
 	ctx := context.Background()
 	if a, ok := w.(*answer); ok {
 		ctx = a.request.Context()
+		a.told = p.Detail
 		s.recordRefusal(a, p)
 	}
 	if p.cause != nil {

@@ -56,6 +56,7 @@ type Store interface {
 	HoldStore
 	DossierStore
 	QueueOrderStore
+	DeedStore
 
 	// Sweep reads a sweep with its totals; [lifecycle.ErrNotFound].
 	Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error)
@@ -212,6 +213,7 @@ func New(o Options) (*Server, error) {
 	s.addChannels()
 	s.addCustomer()
 	s.addActivity()
+	s.addDeeds()
 	s.addExplain()
 	s.addOutlook()
 	s.addBulk()
@@ -237,6 +239,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(a *answer, r *http.Request) {
 	ctx, span := s.beginSpan(r)
 	id := requestID(r)
+	r.Header.Set(requestIDHeader, id)
 	r = r.WithContext(WithRequestID(ctx, id))
 	a.request = r
 	a.Header().Set(requestIDHeader, id)
@@ -253,6 +256,7 @@ func (s *Server) serve(a *answer, r *http.Request) {
 		aborted := s.recovered(a, r, cause)
 		timer.ObserveDuration()
 		s.logChange(a, r)
+		s.recordDeed(a, r)
 		endSpan(span, a, r.Method)
 		if aborted {
 			panic(http.ErrAbortHandler) // net/http hangs up: half an answer must not look like a whole one
@@ -261,6 +265,10 @@ func (s *Server) serve(a *answer, r *http.Request) {
 	if p := s.admit(a, r.WithContext(ctx)); p != nil {
 		s.refuse(a, r, p)
 		return
+	}
+	if s.isDeed(a.route) {
+		a.sent = &opening{ReadCloser: r.Body}
+		r.Body = a.sent
 	}
 	if !s.streams[a.route] {
 		r = r.WithContext(ctx)
@@ -372,6 +380,8 @@ type answer struct {
 	as      *bearer // who has signed in to the console, which asks for them; nil: the request itself says who it is from
 
 	spend func() time.Duration // takes one more request from what the caller may ask for; nil: they may ask as often as they like
+	sent  *opening             // how the body of a request begins that is kept as a deed; nil: of another one, or it was not read
+	told  string               // why it was refused
 	about string               // the id of the relationship that it is about, once it is known that the caller sees it
 }
 
