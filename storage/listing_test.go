@@ -14,7 +14,7 @@ import (
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
-// listed is what a list for operators is to show, by an order of its own making.
+// listedOf is what a list for operators is to show, by an order of its own making.
 func listedOf(q *lifecycle.Listing, records []kept, next map[int64]time.Time, held map[int64]bool) (keys []int64) {
 	place := func(k *kept) (string, bool) {
 		switch q.By {
