@@ -31,6 +31,7 @@ type Door interface {
 
 // A Store is what the console reads. It may be called from many goroutines.
 type Store interface {
+	RelationshipStore
 }
 
 // Options are what a console is made of. Store, Door, Policy, Condition and both clocks must be there.
@@ -73,6 +74,7 @@ func New(o Options) (*Console, error) {
 	c.addSignIn()
 	c.addPreferences()
 	c.addToday()
+	c.addRelationships()
 	return c, nil
 }
 

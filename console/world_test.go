@@ -60,7 +60,7 @@ func newWorldOn(t testing.TB, database string) *world {
 	shaped, err := graph.New(graph.Options{Store: db, Policy: w.policy, Now: w.clock, Logger: log})
 	require.NoError(t, err)
 	server, err := httpapi.New(httpapi.Options{Store: db, Sweeper: w.sweeper, Policy: w.policy, Graph: shaped, Now: w.clock, Wall: w.wall, Logger: log,
-		Rate: httpapi.Rate{PerSecond: -1}, Condition: w.condition, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }})
+		Rate: httpapi.Rate{PerSecond: -1}, Condition: w.condition, Explain: explained, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }})
 	require.NoError(t, err)
 	w.server = httptest.NewServer(server)
 	t.Cleanup(w.server.Close)
@@ -69,7 +69,8 @@ func newWorldOn(t testing.TB, database string) *world {
 }
 
 func (w *world) options(door console.Door) console.Options {
-	return console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Now: w.clock, Wall: w.wall, Version: "test"}
+	return console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Now: w.clock, Wall: w.wall, Version: "test",
+		Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))}
 }
 
 func (w *world) condition(ctx context.Context) lifecycle.Condition {
@@ -93,6 +94,12 @@ func (w *world) advance(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.now.Add(d)
+}
+
+// explained says little, where the real explanations are somebody else's to test.
+func explained(_ context.Context, d *lifecycle.Dossier, _ *lifecycle.Caller, language string) (httpapi.Explanation, error) {
+	return httpapi.Explanation{RelationshipID: d.ID, Language: language, Sections: []httpapi.ExplanationSection{{Name: "summary", Heading: "In short, " + language,
+		Sentences: []httpapi.ExplanationSentence{{Text: "It is called " + d.DisplayName}}}}}, nil
 }
 
 // visitor is a browser without a session. It follows no redirects.
