@@ -41,6 +41,7 @@ type Door interface {
 // A Store is what the console reads. It may be called from many goroutines.
 type Store interface {
 	SweepStore
+	RelationshipStore
 }
 
 // Options are what a console is made of. Store, Door, Policy, Condition and both clocks must be there.
@@ -93,6 +94,7 @@ func New(o Options) (*Console, error) {
 	c.addChannels()
 	c.addContacts()
 	c.addActivity()
+	c.addRelationships()
 	return c, nil
 }
 

@@ -11,6 +11,7 @@ type room struct {
 // rooms are the pages of the menu, in its order, by the keys of their names.
 var rooms = []struct{ path, key string }{
 	{"/", "room.today"},
+	{relationshipsPath, "room.relationships"},
 	{"/console/sweeps", "room.sweeps"},
 	{noticesPath, "room.notices"},
 	{contactsPath, "room.contacts"},
