@@ -24,6 +24,7 @@ func (p *pages) functions() template.FuncMap {
 		"list":    func(all ...any) []any { return all },
 		"share":   lifecycle.Share,
 		"tone":    tone,
+		"bars":    p.bars,
 	}
 }
 
