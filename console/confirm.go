@@ -1,0 +1,57 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// mostReason is how long a reason may be, in characters, as the HTTP interface has it.
+const mostReason = 500
+
+// A confirmation is the page that comes before something is done: what will follow, and a button that does it.
+type confirmation struct {
+	Title, Text string
+	Facts       []fact            // what it is about
+	Path        string            // the form is posted there
+	Back        string            // where whoever changes their mind goes
+	Reason      bool              // a reason must be given, in the field "reason"
+	Button      string            // what the button says
+	Danger      bool              // it cannot be taken back
+	Fields      map[string]string // sent along unseen
+	Fault       string            // why it was refused when last tried
+	Note        string            // the reason as it was typed then
+}
+
+// A fact is something that is so, and what it is called. A value is text, or HTML of the page's own.
+type fact struct {
+	Label string
+	Value any
+}
+
+// MostReason is how long a reason may be.
+func (confirmation) MostReason() int { return mostReason }
+
+// confirm asks whether something is really wanted.
+func (v *visit) confirm(c confirmation) error { return v.showAs(http.StatusOK, "confirm", c) }
+
+// confirmAgain asks once more, telling why it was not done and keeping what was typed. An error that is no refusal is handed on, and so is one
+// that asks to sign in first.
+func (v *visit) confirmAgain(c confirmation, err error) error {
+	var refused explained
+	if !errors.As(err, &refused) || refused.GetStatus() == http.StatusUnauthorized {
+		return err
+	}
+	c.Fault, c.Note = refused.Explain(), v.Request.PostFormValue("reason")
+	return v.showAs(refused.GetStatus(), "confirm", c)
+}
+
+// reason is the reason that was typed on the page of a confirmation. Without one, the error is a refusal for confirmAgain.
+func (v *visit) reason() (string, error) {
+	// Browsers end lines with two characters, of which the first is a control character to everybody else.
+	reason := strings.TrimSpace(strings.ReplaceAll(v.Request.PostFormValue("reason"), "\r\n", "\n"))
+	if reason == "" {
+		return "", &refusal{http.StatusUnprocessableEntity, v.T("confirm.noReason")}
+	}
+	return reason, nil
+}
