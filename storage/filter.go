@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -277,8 +278,9 @@ func (s *sieve) beyond(c column, descending bool, v lifecycle.Value) string {
 	return s.compare(c, lifecycle.Greater, v)
 }
 
-// orderBy sorts alike on both databases, which by themselves disagree about NULL and about text.
-func orderBy(order []lifecycle.Order) string {
+// orderBy sorts alike on both databases, which by themselves disagree about NULL and about text. Where the filter leaves nothing that
+// is NULL there is no word of it, so that an index will do.
+func orderBy(order []lifecycle.Order, f lifecycle.Filter) string {
 	var by strings.Builder
 	for _, o := range order {
 		c := columnOf(o.Field)
@@ -290,6 +292,7 @@ func orderBy(order []lifecycle.Order) string {
 			by.WriteString(" DESC")
 		}
 		switch {
+		case c.kind == instantColumn && neverNull(f, o.Field):
 		case c.kind == instantColumn && o.Descending:
 			by.WriteString(" NULLS LAST")
 		case c.kind == instantColumn:
@@ -298,6 +301,17 @@ func orderBy(order []lifecycle.Order) string {
 		by.WriteString(", ")
 	}
 	return by.String() + "t.key"
+}
+
+// neverNull says whether a filter wants an instant to be before or after another one, which what has none is not.
+func neverNull(f lifecycle.Filter, field lifecycle.Field) bool {
+	switch f := f.(type) {
+	case lifecycle.All:
+		return slices.ContainsFunc(f, func(f lifecycle.Filter) bool { return neverNull(f, field) })
+	case lifecycle.Compare:
+		return f.Field == field && f.By != lifecycle.NotEqual && !f.Value.At.IsZero()
+	}
+	return false
 }
 
 // sifted is what follows SELECT … FROM relationships AS t in a query for what is wanted.
@@ -311,7 +325,7 @@ func sifted(q *lifecycle.RelationshipQuery) (string, args, error) {
 		}
 		text += " AND " + after
 	}
-	text += " ORDER BY " + orderBy(q.Order)
+	text += " ORDER BY " + orderBy(q.Order, q.Filter)
 	if q.Limit > 0 {
 		text += " LIMIT " + s.parameter(q.Limit)
 	}
