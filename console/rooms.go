@@ -11,6 +11,7 @@ type room struct {
 // rooms are the pages of the menu, in its order, by the keys of their names.
 var rooms = []struct{ path, key string }{
 	{"/", "room.today"},
+	{aheadPath, "room.ahead"},
 }
 
 // Rooms are the pages of the menu.

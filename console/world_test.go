@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -19,9 +20,11 @@ import (
 
 	"github.com/tenure-dev/tenure/console"
 	"github.com/tenure-dev/tenure/graph"
+	"github.com/tenure-dev/tenure/graph/odata"
 	"github.com/tenure-dev/tenure/httpapi"
 	"github.com/tenure-dev/tenure/jobs"
 	"github.com/tenure-dev/tenure/lifecycle"
+	"github.com/tenure-dev/tenure/outlook"
 	"github.com/tenure-dev/tenure/storage"
 )
 
@@ -60,7 +63,7 @@ func newWorldOn(t testing.TB, database string) *world {
 	shaped, err := graph.New(graph.Options{Store: db, Policy: w.policy, Now: w.clock, Logger: log})
 	require.NoError(t, err)
 	server, err := httpapi.New(httpapi.Options{Store: db, Sweeper: w.sweeper, Policy: w.policy, Graph: shaped, Now: w.clock, Wall: w.wall, Logger: log,
-		Rate: httpapi.Rate{PerSecond: -1}, Condition: w.condition, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }})
+		Rate: httpapi.Rate{PerSecond: -1}, ParseFilter: w.parseFilter, Condition: w.condition, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }})
 	require.NoError(t, err)
 	w.server = httptest.NewServer(server)
 	t.Cleanup(w.server.Close)
@@ -69,7 +72,29 @@ func newWorldOn(t testing.TB, database string) *world {
 }
 
 func (w *world) options(door console.Door) console.Options {
-	return console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Now: w.clock, Wall: w.wall, Version: "test"}
+	return console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Now: w.clock, Wall: w.wall, Version: "test",
+		Prospect: w.prospect, Written: func(f lifecycle.Filter) string { return odata.Format(f, w.policy) }}
+}
+
+func (w *world) parseFilter(text string) (lifecycle.Filter, error) {
+	return odata.ParseFilter(text, w.policy)
+}
+
+func (w *world) prospect(ctx context.Context, until time.Time) (p console.Prospect, err error) {
+	records, err := w.db.Outlook(ctx, storage.OutlookQuery{Timers: true})
+	if err != nil {
+		return p, err
+	}
+	defer func() { err = errors.Join(err, records.Close()) }()
+	plan, err := outlook.Look(ctx, records, outlook.Question{Policy: w.policy, Now: w.clock(), Until: until}, nil)
+	if err != nil {
+		return p, err
+	}
+	p.Held, p.Waiting, p.Failed = plan.Held, plan.Waiting, plan.Failed
+	for _, day := range plan.InOrder() {
+		p.Days = append(p.Days, console.ProspectDay{Day: day.Date, Rule: day.Rule, Times: plan.Days[day].Times, Told: plan.Days[day].Told})
+	}
+	return p, nil
 }
 
 func (w *world) condition(ctx context.Context) lifecycle.Condition {

@@ -11,6 +11,7 @@ import (
 const (
 	consolePrefix = "/console/"
 	livePrefix    = consolePrefix + "live/" // pages that are told of changes for as long as somebody looks at them
+	sheetSuffix   = ".csv"                  // lists as files, which may take as long as somebody goes on reading
 )
 
 // isConsole says whether the request is for what people look at.
@@ -23,6 +24,8 @@ func consoleRoute(r *http.Request) string {
 	switch {
 	case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, livePrefix):
 		return "GET " + livePrefix + "*"
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, sheetSuffix):
+		return "GET " + consolePrefix + "*" + sheetSuffix
 	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost:
 		return r.Method + " " + consolePrefix + "*"
 	}
@@ -40,8 +43,9 @@ func (s *Server) addConsole(make func(*Server) (http.Handler, error)) (err error
 	for _, method := range []string{"OTHER", http.MethodGet, http.MethodHead, http.MethodPost} {
 		s.needs[method+" "+consolePrefix+"*"] = open
 	}
-	live := "GET " + livePrefix + "*"
-	s.needs[live], s.streams[live] = open, true
+	for _, long := range []string{"GET " + livePrefix + "*", "GET " + consolePrefix + "*" + sheetSuffix} {
+		s.needs[long], s.streams[long] = open, true
+	}
 	return nil
 }
 
