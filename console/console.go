@@ -33,6 +33,7 @@ type Door interface {
 type Store interface {
 	AheadStore
 	ExpiringStore
+	AnalyticsStore
 }
 
 // Options are what a console is made of. Store, Door, Policy, Condition, Written and both clocks must be there.
@@ -58,7 +59,8 @@ type Console struct {
 	glance glance
 	ahead  aheadKept
 
-	buckets kept[[]int64] // how much ends within which time
+	buckets   kept[[]int64] // how much ends within which time
+	analytics kept[analyticsNumbers]
 }
 
 // New reads the templates and words. An error is a fault of the program, not of a setting.
@@ -84,6 +86,7 @@ func New(o Options) (*Console, error) {
 	c.addAhead()
 	c.addExpiring()
 	c.addBulk()
+	c.addAnalytics()
 	return c, nil
 }
 

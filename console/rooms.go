@@ -12,6 +12,7 @@ type room struct {
 var rooms = []struct{ path, key string }{
 	{"/", "room.today"},
 	{aheadPath, "room.ahead"},
+	{analyticsPath, "room.analytics"},
 }
 
 // Rooms are the pages of the menu.

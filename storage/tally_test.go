@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +65,19 @@ func TestRolesAndCustomersAreCounted(t *testing.T) {
 		counts, err = db.CountRoles(ctx)
 		require.NoError(t, err)
 		require.Equal(t, lifecycle.RoleCounts{Relationships: 3, GlobalAdministrator: 1, Roles: map[string]int64{lifecycle.GlobalAdministrator: 1, role: 3}}, counts)
+		for _, c := range []struct {
+			role  string
+			after int64
+			ids   []string
+		}{{strings.ToUpper(role), 0, []string{id(1), id(2)}}, {role, 2, []string{id(3)}}, {lifecycle.GlobalAdministrator, 0, []string{id(1)}}, {role[1:], 0, nil}} {
+			holders, err := db.HoldersOf(ctx, c.role, c.after, 2)
+			require.NoError(t, err)
+			var ids []string
+			for i := range holders {
+				ids = append(ids, holders[i].ID)
+			}
+			require.Equal(t, c.ids, ids, "%+v", c)
+		}
 		customers, err := db.CountCustomers(ctx)
 		require.NoError(t, err)
 		require.EqualValues(t, 2, customers)
