@@ -215,8 +215,8 @@ func (c *Console) bucketsOf(v *visit) counted[[]int64] {
 			switch {
 			case counts[i].From.Equal(past):
 				ended = counts[i].Ended
-			case i >= 3 && i < 6:
-				numbers[i-3] = active
+			case i >= 2 && i < 5: // since whenever until each of the three
+				numbers[i-2] = active
 			}
 		}
 		numbers[3], numbers[4] = counts[len(counts)-1].Active, ended

@@ -60,22 +60,24 @@ func (v *visit) confirmSwitching(s switching) confirmation {
 		to = "on"
 	}
 	fields := map[string]string{"to": to, "filter": s.Filter, "n": fmt.Sprint(s.N), "back": s.Back}
+	facts := []fact{{v.T("expiring.autoExtend"), v.T("expiring."+to) + " (" + v.console.Policy.AutoExtendDuration(s.On).String() + ")"},
+		{v.T("switch.number"), v.console.pages[v.Lang].words.write(s.N)}}
+	if s.Several {
+		fields["which"] = "all"
+		facts = append(facts, fact{v.T("bulk.filter"), s.Filter})
+	}
 	text := v.T("switch.text")
 	button := v.T("switch.button."+to, "n", s.N)
 	if s.DryRun {
 		fields["dry"] = "true"
 		text, button = v.T("switch.dryText"), v.T("switch.dryButton", "n", s.N)
 	}
-	return confirmation{Title: v.T("switch.title."+to, "n", s.N), Text: text, Path: switchPath, Back: s.Back, Fields: fields, Button: button, Facts: []fact{
-		{v.T("switch.autoExtend"), v.console.Policy.AutoExtendDuration(s.On).String()},
-		{v.T("switch.number"), s.N},
-		{v.T("switch.filter"), s.Filter},
-	}}
+	return confirmation{Title: v.T("switch.title."+to, "n", s.N), Text: text, Path: switchPath, Back: s.Back, Fields: fields, Facts: facts, Button: button}
 }
 
 func (c *Console) switchAll(v *visit) error {
 	form := v.Request.PostFormValue
-	s := switching{On: form("to") == "on", DryRun: form("dry") != "", Filter: form("filter"), Back: ours(form("back"))}
+	s := switching{On: form("to") == "on", DryRun: form("dry") != "", Filter: form("filter"), Several: form("which") == "all", Back: ours(form("back"))}
 	_, _ = fmt.Sscan(form("n"), &s.N) // to be shown again, and for nothing else
 	var job struct {
 		ID int64 `json:"id"`
