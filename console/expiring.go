@@ -100,15 +100,15 @@ func (q endQuery) filter(now time.Time) lifecycle.Filter {
 	all := lifecycle.All{}
 	switch q.Within {
 	case "ended":
-		all = append(all, hasEnded, end(lifecycle.Greater, now.AddDate(-1, 0, 0)))
+		all = append(all, hasEnded, end(lifecycle.GreaterOrEqual, now.AddDate(-1, 0, 0)))
 	case "later":
-		all = append(all, statusIs(lifecycle.Active), end(lifecycle.Greater, now.AddDate(0, 0, 30)))
+		all = append(all, statusIs(lifecycle.Active), end(lifecycle.GreaterOrEqual, now.AddDate(0, 0, 30)))
 	case "":
 		day, _ := time.Parse(time.DateOnly, q.Day) // it was read before
 		all = append(all, lifecycle.Any{statusIs(lifecycle.Active), hasEnded}, end(lifecycle.GreaterOrEqual, day), end(lifecycle.Less, day.AddDate(0, 0, 1)))
 	default:
 		days, _ := strconv.Atoi(q.Within) // it is one of the buckets
-		all = append(all, statusIs(lifecycle.Active), end(lifecycle.LessOrEqual, now.AddDate(0, 0, days)))
+		all = append(all, statusIs(lifecycle.Active), end(lifecycle.Less, now.AddDate(0, 0, days)))
 	}
 	if q.Extend != "" {
 		all = append(all, compare(lifecycle.FieldAutoExtend, lifecycle.Equal, lifecycle.Value{Flag: q.Extend == "on"}))

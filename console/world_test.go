@@ -41,6 +41,8 @@ type world struct {
 	server  *httptest.Server
 	anyone  *http.Client // who has not signed in; it follows no redirects
 
+	blind bool // nobody can say what timers are going to do
+
 	mu  sync.Mutex
 	now time.Time
 }
@@ -50,9 +52,18 @@ func newWorld(t testing.TB) *world {
 	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"))
 }
 
-func newWorldOn(t testing.TB, database string) *world {
+// newWorldWith is a world that the test has its way with before it begins.
+func newWorldWith(t testing.TB, with func(*world)) *world {
+	t.Helper()
+	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"), with)
+}
+
+func newWorldOn(t testing.TB, database string, with ...func(*world)) *world {
 	t.Helper()
 	w := &world{t: t, now: start, policy: lifecycle.DefaultPolicy()}
+	for _, f := range with {
+		f(w)
+	}
 	db, err := storage.Open(t.Context(), database)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
@@ -72,8 +83,12 @@ func newWorldOn(t testing.TB, database string) *world {
 }
 
 func (w *world) options(door console.Door) console.Options {
-	return console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Now: w.clock, Wall: w.wall, Version: "test",
+	o := console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Now: w.clock, Wall: w.wall, Version: "test",
 		Prospect: w.prospect, Written: func(f lifecycle.Filter) string { return odata.Format(f, w.policy) }}
+	if w.blind {
+		o.Prospect = nil
+	}
+	return o
 }
 
 func (w *world) parseFilter(text string) (lifecycle.Filter, error) {
