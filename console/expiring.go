@@ -20,6 +20,7 @@ const (
 	expiringPage  = 50   // so many stand on a page: as many as can be chosen and sent on at once
 	expiringBatch = 1000 // so many are read at a time for a file
 	bucketsEvery  = time.Minute
+	searchMost    = 6 * time.Second // that a search may take: a part of a name is looked for in all that the bucket holds
 )
 
 // An ExpiringStore lists what ends.
@@ -105,7 +106,15 @@ func (q endQuery) filter(now time.Time) lifecycle.Filter {
 		all = append(all, statusIs(lifecycle.Active), end(lifecycle.GreaterOrEqual, now.AddDate(0, 0, 30)))
 	case "":
 		day, _ := time.Parse(time.DateOnly, q.Day) // it was read before
-		all = append(all, lifecycle.Any{statusIs(lifecycle.Active), hasEnded}, end(lifecycle.GreaterOrEqual, day), end(lifecycle.Less, day.AddDate(0, 0, 1)))
+		all = append(all, end(lifecycle.GreaterOrEqual, day), end(lifecycle.Less, day.AddDate(0, 0, 1)))
+		switch today := now.UTC().Truncate(lifecycle.Day); {
+		case day.Before(today):
+			all = append(all, hasEnded)
+		case day.After(today):
+			all = append(all, statusIs(lifecycle.Active))
+		default:
+			all = append(all, lifecycle.Any{statusIs(lifecycle.Active), hasEnded})
+		}
 	default:
 		days, _ := strconv.Atoi(q.Within) // it is one of the buckets
 		all = append(all, statusIs(lifecycle.Active), end(lifecycle.Less, now.AddDate(0, 0, days)))
@@ -122,18 +131,22 @@ func (q endQuery) filter(now time.Time) lifecycle.Filter {
 // searchFor finds a relationship by its id, and many by their customer's tenant id, or by a part of their own or their customer's name. Customers'
 // names are stored as they are written, so the usual ways of writing are tried.
 func searchFor(text string) lifecycle.Filter {
+	const longestName = 50 // characters; ids are longer
 	id := strings.ToLower(text)
-	if lifecycle.IsGUID(text) {
+	switch {
+	case lifecycle.IsGUID(text):
 		return compare(lifecycle.FieldCustomer, lifecycle.Equal, lifecycle.Value{Text: id})
+	case len(id) > longestName && !strings.Contains(id, " "):
+		return lifecycle.Any{compare(lifecycle.FieldID, lifecycle.Equal, lifecycle.Value{Text: id}),
+			compare(lifecycle.FieldCustomerName, lifecycle.Contains, lifecycle.Value{Text: text})}
 	}
 	written := []string{text, id, strings.ToUpper(text), cases.Title(textlanguage.Und).String(text)}
 	slices.Sort(written)
-	any := lifecycle.Any{compare(lifecycle.FieldID, lifecycle.Equal, lifecycle.Value{Text: id}),
-		compare(lifecycle.FieldName, lifecycle.Contains, lifecycle.Value{Text: text})}
+	wanted := lifecycle.Any{compare(lifecycle.FieldName, lifecycle.Contains, lifecycle.Value{Text: text})}
 	for _, name := range slices.Compact(written) {
-		any = append(any, compare(lifecycle.FieldCustomerName, lifecycle.Contains, lifecycle.Value{Text: name}))
+		wanted = append(wanted, compare(lifecycle.FieldCustomerName, lifecycle.Contains, lifecycle.Value{Text: name}))
 	}
-	return any
+	return wanted
 }
 
 // list is the query for the store: so many behind a place. That the end is not before the place follows, and lets the index begin there.
@@ -172,6 +185,7 @@ type expiring struct {
 	Buckets counted[[]int64] // how many are in each
 	Rows    []lifecycle.Stored
 	Next    string // the next page; empty on the last
+	TooLong bool   // what is searched for was not found in the time that there is
 	At      time.Time
 }
 
@@ -186,8 +200,10 @@ func (c *Console) addExpiring() {
 
 func (c *Console) showExpiring(v *visit) error {
 	e := expiring{endQuery: v.endQueryOf(), Buckets: c.bucketsOf(v), At: v.Now}
-	found, err := c.Store.Relationships(v.Request.Context(), e.list(v.Now, parseEndPlace(e.After), expiringPage+1))
-	if err != nil {
+	ctx, cancel := context.WithTimeout(v.Request.Context(), searchMost)
+	defer cancel()
+	found, err := c.Store.Relationships(ctx, e.list(v.Now, parseEndPlace(e.After), expiringPage+1))
+	if e.TooLong = err != nil && ctx.Err() != nil && v.Request.Context().Err() == nil; err != nil && !e.TooLong {
 		return err
 	}
 	if e.Rows = found; len(found) > expiringPage {

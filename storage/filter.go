@@ -82,6 +82,15 @@ const (
 // NULL, so that its opposite is NOT. The text holds places for the dialect, and nothing that people wrote.
 type sieve struct{ args args }
 
+// value is the place of a text to compare a column with. Statuses stand as they are: indexes are of some of them, and a database that
+// learns the values later than the query does not see which will do.
+func (s *sieve) value(c column, text string) string {
+	if c.name == columns[lifecycle.FieldStatus].name && lifecycle.Status(text).Known() {
+		return "'" + text + "'"
+	}
+	return s.parameter(text)
+}
+
 // parameter is the place of a value.
 func (s *sieve) parameter(value any) string {
 	name := "f" + strconv.Itoa(len(s.args))
@@ -192,7 +201,7 @@ func isNull(c column) string {
 
 // compareText compares to a text that is not empty.
 func (s *sieve) compareText(c column, by lifecycle.Comparison, text string) string {
-	value := s.parameter(text)
+	value := s.value(c, text)
 	switch by {
 	case lifecycle.Equal:
 		return indexable(c, c.name+" = "+value)
@@ -232,7 +241,7 @@ func (s *sieve) among(c column, values []lifecycle.Value) string {
 	for _, v := range values {
 		if text := c.text(v); !seen[text] {
 			seen[text] = true
-			places = append(places, s.parameter(text))
+			places = append(places, s.value(c, text))
 		}
 	}
 	if len(places) == 0 {

@@ -50,24 +50,31 @@ func (db *DB) CountTimers(ctx context.Context, instants []time.Time) (counts []l
 	return counts, err
 }
 
+// selectEnds looks at the indexes of ends.
+const selectEnds = `SELECT r.n, count(*) AS ends, FALSE AS over FROM {{rows n BIGINT, from_at INSTANT, until_at INSTANT}}
+		JOIN clocks AS c ON c.status = 'active' AND c.end_at >= r.from_at AND c.end_at < r.until_at GROUP BY r.n
+	UNION ALL SELECT r.n, count(*), TRUE FROM {{rows n BIGINT, from_at INSTANT, until_at INSTANT}}
+		JOIN clocks AS c ON c.status IN ('expired', 'terminated') AND c.end_at >= r.from_at AND c.end_at < r.until_at GROUP BY r.n`
+
 // CountEnds counts relationships by their ends, between each of the instants and the next one, which are in their order; the first may be
 // the zero time. There is a count for every stretch.
 func (db *DB) CountEnds(ctx context.Context, instants []time.Time) (counts []lifecycle.EndCount, err error) {
 	type endRow struct {
-		N      int64 `json:"n"`
-		Active int64 `json:"active"`
-		Ended  int64 `json:"ended"`
+		N    int64 `json:"n"`
+		Ends int64 `json:"ends"`
+		Over bool  `json:"over"`
 	}
 	err = db.read(ctx, "count the ends", func(s session) error {
 		counts = make([]lifecycle.EndCount, max(0, len(instants)-1))
 		for i := range counts {
 			counts[i].From = instants[i]
 		}
-		return each(ctx, s, `SELECT r.n, count(CASE WHEN c.status = 'active' THEN 1 END) AS active,
-				count(CASE WHEN c.status IN ('expired', 'terminated') THEN 1 END) AS ended
-			FROM {{rows n BIGINT, from_at INSTANT, until_at INSTANT}} JOIN clocks AS c ON c.end_at >= r.from_at AND c.end_at < r.until_at
-			GROUP BY r.n`, args{"rows": stretches(instants)}, func(row *endRow) error {
-			counts[row.N].Active, counts[row.N].Ended = row.Active, row.Ended
+		return each(ctx, s, selectEnds, args{"rows": stretches(instants)}, func(row *endRow) error {
+			if row.Over {
+				counts[row.N].Ended = row.Ends
+			} else {
+				counts[row.N].Active = row.Ends
+			}
 			return nil
 		})
 	})

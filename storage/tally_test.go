@@ -116,5 +116,7 @@ func TestListsByEndGoAlongTheirIndex(t *testing.T) {
 		}
 		p := plan(t, db, selectTimers, args{"rows": stretches([]time.Time{start, start.Add(time.Hour)})})
 		require.Contains(t, p, map[*dialect]string{sqlite: "COVERING INDEX clocks_timers", postgres: "Index Only Scan using clocks_timers"}[db.dialect])
+		p = plan(t, db, selectEnds, args{"rows": stretches([]time.Time{start, start.Add(time.Hour)})})
+		require.Regexp(t, `(?s)clocks_ends.*clocks_ended`, p)
 	})
 }
