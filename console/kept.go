@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	keptWait  = 60 * time.Millisecond // that a page waits for a number that may be there at once
+	keptWait  = 30 * time.Millisecond // that a page waits for a number that may be there at once
 	keptRetry = 10 * time.Second      // after it could not be found out
 	keptMost  = 10 * time.Minute      // that finding it out may take
 )
@@ -37,7 +37,7 @@ func (k *kept[T]) look(v *visit, what string, every time.Duration, count func(co
 	k.mu.Lock()
 	if k.working == nil && k.stale(v, every) {
 		k.working = make(chan struct{})
-		go k.work(v.console, context.WithoutCancel(v.Request.Context()), what, count)
+		go k.work(context.WithoutCancel(v.Request.Context()), v.console, what, count)
 	}
 	working := k.working
 	k.mu.Unlock()
@@ -76,7 +76,7 @@ func (k *kept[T]) forget() {
 }
 
 // work finds it out. It ends with the deployment, if not before.
-func (k *kept[T]) work(c *Console, ctx context.Context, what string, count func(context.Context) (T, error)) { //nolint:revive // the console is the receiver's owner
+func (k *kept[T]) work(ctx context.Context, c *Console, what string, count func(context.Context) (T, error)) {
 	ctx, cancel := context.WithTimeout(ctx, keptMost)
 	defer cancel()
 	defer context.AfterFunc(c.Door.Stopping(), cancel)()
