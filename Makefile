@@ -72,6 +72,22 @@ golden: ## Rewrite the golden files; read the diff afterwards
 pictures: ## Make the pictures of the README anew; needs Chromium and a Japanese font
 	@scripts/pictures
 
+.PHONY: pictures-console
+pictures-console: ## Make the pictures of the console in docs/pictures anew
+	@scripts/test-deps browser
+	cd browser && go test -count 1 -v -timeout $(TEST_TIMEOUT) -run '^TestPictures$$' . -pictures ../docs/pictures
+
+# `make test-browser BROWSER=-full` looks at each page in every way there is; BROWSER='-only sweeps' at some of them; BROWSER='-records 1000000'
+# with so many relationships. Pictures of pages with faults are kept in BROWSER_DIR.
+BROWSER ?=
+BROWSER_DIR ?= $(CURDIR)/bin
+
+.PHONY: test-browser
+test-browser: ## Look at the console in a real browser, as operators do (installs Chromium on Debian)
+	@scripts/test-deps browser
+	@mkdir -p $(BROWSER_DIR)
+	cd browser && go test -count 1 -timeout $(TEST_TIMEOUT) -artifacts -outputdir $(BROWSER_DIR) . $(BROWSER)
+
 .PHONY: test-interop
 test-interop: ## Drive the built program with Microsoft's own Graph client (the first time that takes minutes and 5 GB to build)
 	cd interop && go test -count 1 -timeout $(TEST_TIMEOUT) .
@@ -134,4 +150,4 @@ $(GOVULNCHECK):
 help:
 	@awk 'BEGIN { FS = ":.*## "; print "usage: make TARGET" } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -119,7 +120,8 @@ func TestAheadIsCountedAgainWhenAsked(t *testing.T) {
 }
 
 func TestAheadShowsNextTimersWhereNobodyCanSayMore(t *testing.T) {
-	w := newWorldWith(t, func(w *world) { w.blind = true })
+	w := &world{t: t, now: start, policy: lifecycle.DefaultPolicy(), blind: true}
+	w.open("sqlite:" + filepath.Join(t.TempDir(), "test.db"))
 	w.load(extending(endsAt(1, start.AddDate(0, 0, 3))))
 	said := text(w.settled(w.anyone, "/console/ahead"))
 	require.Contains(t, said, "This shows the next timer of each relationship only")

@@ -48,7 +48,7 @@ func (c *Console) addAssets() {
 		h := v.w.Header()
 		h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
-		_, err = v.w.Write(content)
+		_, err = v.w.Write(content) //nolint:gosec // it is in the program
 		return err
 	}))
 }

@@ -19,14 +19,23 @@ type Door interface {
 	// SignIn begins a session for whoever shows a token.
 	SignIn(r *http.Request, token string) (secret string, ends time.Time, err error)
 
+	// SignsInAt is the issuer at which people can sign in; empty where there is none.
+	SignsInAt() string
+
+	// LeaveToSignIn says where they do, on the way to a page, and what their browser keeps meanwhile.
+	LeaveToSignIn(r *http.Request, back string) (address, kept string, err error)
+
+	// ReturnFromSignIn begins a session for whoever comes back from there with what their browser has kept.
+	ReturnFromSignIn(r *http.Request, kept string) (secret, back string, ends time.Time, err error)
+
 	// SignOut ends a session.
 	SignOut(r *http.Request, secret string) error
 
 	// Ask answers a request to the HTTP interface with what the session may do.
 	Ask(w http.ResponseWriter, r *http.Request, as lifecycle.Session)
 
-	// Stopping ends when pages must no longer be kept up to date.
-	Stopping() context.Context
+	// Stopping is closed when pages must no longer be kept up to date.
+	Stopping() <-chan struct{}
 }
 
 // A Store is what the console reads. It may be called from many goroutines.

@@ -79,7 +79,13 @@ func (k *kept[T]) forget() {
 func (k *kept[T]) work(ctx context.Context, c *Console, what string, count func(context.Context) (T, error)) {
 	ctx, cancel := context.WithTimeout(ctx, keptMost)
 	defer cancel()
-	defer context.AfterFunc(c.Door.Stopping(), cancel)()
+	go func() {
+		select {
+		case <-c.Door.Stopping():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	now, wall := c.Now(), c.Wall()
 	value, err := count(ctx)
 	if err != nil && ctx.Err() == nil {

@@ -21,7 +21,7 @@ type closing struct {
 	stopping context.Context
 }
 
-func (c closing) Stopping() context.Context { return c.stopping }
+func (c closing) Stopping() <-chan struct{} { return c.stopping.Done() }
 
 // looker is somebody who looks, at an instant of both clocks.
 func looker(t *testing.T, stopping context.Context, now time.Time) *visit {

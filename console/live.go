@@ -2,7 +2,6 @@ package console
 
 import (
 	"bytes"
-	"context"
 	"net/http"
 	"time"
 )
@@ -20,9 +19,6 @@ func (v *visit) live(page string, body func() any) error {
 	h := v.w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no")
-	ctx, cancel := context.WithCancel(v.Request.Context())
-	defer cancel()
-	defer context.AfterFunc(v.console.Door.Stopping(), cancel)()
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
 	var shown []byte
@@ -44,7 +40,9 @@ func (v *visit) live(page string, body func() any) error {
 			return nil //nolint:nilerr // the same
 		}
 		select {
-		case <-ctx.Done():
+		case <-v.Request.Context().Done():
+			return nil
+		case <-v.console.Door.Stopping():
 			return nil
 		case <-tick.C:
 		}

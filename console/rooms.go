@@ -27,3 +27,11 @@ func (v *visit) Rooms() []room {
 
 // Languages are those that the console speaks.
 func (v *visit) Languages() []language { return languages }
+
+// Back is the page to come back to when a language or theme is chosen. Where people sign in there is only one.
+func (v *visit) Back() string {
+	if strings.HasPrefix(v.Request.URL.Path, signInPath) {
+		return signInPath
+	}
+	return v.Request.URL.RequestURI()
+}

@@ -12,12 +12,14 @@ const signInPath = "/console/sign-in"
 func (c *Console) addSignIn() {
 	c.mux.HandleFunc("GET "+signInPath, c.handle(func(v *visit) error { return v.showSignIn(http.StatusOK, "") }))
 	c.mux.HandleFunc("POST "+signInPath, c.handle(signIn))
+	c.mux.HandleFunc("GET "+signInPath+"/leave", c.handle(leaveToSignIn))
+	c.mux.HandleFunc("GET "+signInPath+"/done", c.handle(returnFromSignIn))
 	c.mux.HandleFunc("POST /console/sign-out", c.handle(signOut))
 }
 
 // showSignIn asks for a token, and says why the last one did not do.
 func (v *visit) showSignIn(status int, fault string) error {
-	return v.showAs(status, "signin", map[string]any{"Next": ours(v.Request.FormValue("next")), "Fault": fault})
+	return v.showAs(status, "signin", map[string]any{"Next": ours(v.Request.FormValue("next")), "Fault": fault, "Issuer": v.console.Door.SignsInAt()})
 }
 
 // signIn begins a session for whoever has typed in a token.
@@ -27,15 +29,45 @@ func signIn(v *visit) error {
 		return v.showSignIn(http.StatusUnprocessableEntity, v.T("signin.empty"))
 	}
 	secret, ends, err := v.console.Door.SignIn(v.Request, token)
+	if err != nil {
+		return v.signInFailed(err)
+	}
+	v.keep(secretCookie, secret, ends)
+	return v.goTo(ours(v.Request.PostFormValue("next")), nil)
+}
+
+// signInTakes is how long somebody has to sign in at an issuer.
+const signInTakes = 10 * time.Minute
+
+// leaveToSignIn sends the visitor to the issuer.
+func leaveToSignIn(v *visit) error {
+	address, kept, err := v.console.Door.LeaveToSignIn(v.Request, ours(v.Request.FormValue("next")))
+	if err != nil {
+		return v.signInFailed(err)
+	}
+	v.keep(attemptCookie, kept, v.Wall.Add(signInTakes))
+	http.Redirect(v.w, v.Request, address, http.StatusSeeOther)
+	return nil
+}
+
+// returnFromSignIn lets in whoever has signed in there.
+func returnFromSignIn(v *visit) error {
+	v.keep(attemptCookie, "", time.Time{})
+	secret, back, ends, err := v.console.Door.ReturnFromSignIn(v.Request, v.cookie(attemptCookie))
+	if err != nil {
+		return v.signInFailed(err)
+	}
+	v.keep(secretCookie, secret, ends)
+	return v.goTo(ours(back), nil)
+}
+
+// signInFailed shows why, where they can try again.
+func (v *visit) signInFailed(err error) error {
 	var refused explained
 	if errors.As(err, &refused) {
 		return v.showSignIn(refused.GetStatus(), refused.Explain())
 	}
-	if err != nil {
-		return err
-	}
-	v.keep(secretCookie, secret, ends)
-	return v.goTo(ours(v.Request.PostFormValue("next")), nil)
+	return err
 }
 
 // signOut ends the session, here and in the store.

@@ -35,10 +35,11 @@ type flash struct {
 }
 
 const (
-	secretCookie = "tenure_session"
-	flashCookie  = "tenure_flash"
-	langCookie   = "tenure_lang"
-	themeCookie  = "tenure_theme"
+	secretCookie  = "tenure_session"
+	attemptCookie = "tenure_sign_in"
+	flashCookie   = "tenure_flash"
+	langCookie    = "tenure_lang"
+	themeCookie   = "tenure_theme"
 )
 
 func (c *Console) visit(w http.ResponseWriter, r *http.Request) *visit {
@@ -64,8 +65,8 @@ func (v *visit) secret() string { return v.cookie(secretCookie) }
 // keep sets a cookie that scripts cannot read and other sites cannot send along with a form, until an instant of the machine's clock; an
 // empty one is forgotten. Browsers are told how long to keep it, since their clocks may differ.
 func (v *visit) keep(name, value string, until time.Time) {
-	c := &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: int(until.Sub(v.Wall).Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Secure: v.Request.TLS != nil || v.Request.Header.Get("X-Forwarded-Proto") == "https"}
+	c := &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: int(until.Sub(v.Wall).Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode, //nolint:gosec // see Secure
+		Secure: v.Request.TLS != nil || v.Request.Header.Get("X-Forwarded-Proto") == "https"} //nolint:gosec // without TLS there is nothing secure
 	if value == "" {
 		c.MaxAge = -1
 	}
@@ -91,8 +92,7 @@ func (v *visit) showAs(status int, name string, body any) error {
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.w.WriteHeader(status)
-	_, err = v.w.Write(page)
-	if err != nil {
+	if _, err = v.w.Write(page); err != nil { //nolint:gosec // html/template made it
 		v.console.Logger.Debug("a page was not taken", "path", v.Request.URL.Path, "error", err)
 	}
 	return nil
@@ -107,7 +107,7 @@ func (v *visit) goTo(path string, told *flash) error {
 		}
 		v.keep(flashCookie, base64.RawURLEncoding.EncodeToString(text), v.Wall.Add(time.Minute))
 	}
-	http.Redirect(v.w, v.Request, path, http.StatusSeeOther)
+	http.Redirect(v.w, v.Request, path, http.StatusSeeOther) //nolint:gosec // a path of ours; what visitors wish for has gone through ours()
 	return nil
 }
 

@@ -47,23 +47,22 @@ type world struct {
 	now time.Time
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB, set ...func(*httpapi.Options)) *world {
 	t.Helper()
-	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"))
+	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"), set...)
 }
 
-// newWorldWith is a world that the test has its way with before it begins.
-func newWorldWith(t testing.TB, with func(*world)) *world {
-	t.Helper()
-	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"), with)
-}
-
-func newWorldOn(t testing.TB, database string, with ...func(*world)) *world {
+func newWorldOn(t testing.TB, database string, set ...func(*httpapi.Options)) *world {
 	t.Helper()
 	w := &world{t: t, now: start, policy: lifecycle.DefaultPolicy()}
-	for _, f := range with {
-		f(w)
-	}
+	w.open(database, set...)
+	return w
+}
+
+// open begins the world that has been put together so far.
+func (w *world) open(database string, set ...func(*httpapi.Options)) {
+	t := w.t
+	t.Helper()
 	db, err := storage.Open(t.Context(), database)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
@@ -73,13 +72,16 @@ func newWorldOn(t testing.TB, database string, with ...func(*world)) *world {
 	w.sweeper = &jobs.Sweeper{Store: db, Policy: w.policy, Bell: jobs.Silence{}, Now: w.clock, Wall: w.wall, Log: log}
 	shaped, err := graph.New(graph.Options{Store: db, Policy: w.policy, Now: w.clock, Logger: log})
 	require.NoError(t, err)
-	server, err := httpapi.New(httpapi.Options{Store: db, Sweeper: w.sweeper, Policy: w.policy, Graph: shaped, Now: w.clock, Wall: w.wall, Logger: log,
-		Rate: httpapi.Rate{PerSecond: -1}, ParseFilter: w.parseFilter, Condition: w.condition, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }})
+	o := httpapi.Options{Store: db, Sweeper: w.sweeper, Policy: w.policy, Graph: shaped, Now: w.clock, Wall: w.wall, Logger: log,
+		Rate: httpapi.Rate{PerSecond: -1}, ParseFilter: w.parseFilter, Condition: w.condition, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }}
+	for _, one := range set {
+		one(&o)
+	}
+	server, err := httpapi.New(o)
 	require.NoError(t, err)
 	w.server = httptest.NewServer(server)
 	t.Cleanup(w.server.Close)
 	w.anyone = w.visitor()
-	return w
 }
 
 func (w *world) options(door console.Door) console.Options {

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -33,11 +32,11 @@ func consoleRoute(r *http.Request) string {
 }
 
 // addConsole opens the routes of the console to everybody: it asks for itself who they are, through Enter.
-func (s *Server) addConsole(make func(*Server) (http.Handler, error)) (err error) {
-	if make == nil {
+func (s *Server) addConsole(build func(*Server) (http.Handler, error)) (err error) {
+	if build == nil {
 		return nil
 	}
-	if s.console, err = make(s); err != nil {
+	if s.console, err = build(s); err != nil {
 		return err
 	}
 	for _, method := range []string{"OTHER", http.MethodGet, http.MethodHead, http.MethodPost} {
@@ -49,8 +48,8 @@ func (s *Server) addConsole(make func(*Server) (http.Handler, error)) (err error
 	return nil
 }
 
-// Stopping ends when the server is about to stop, so that nobody watches it do so.
-func (s *Server) Stopping() context.Context { return s.stopping }
+// Stopping is closed when the server is about to stop, so that nobody watches it do so.
+func (s *Server) Stopping() <-chan struct{} { return s.stopping }
 
 // Ask answers a request to the API as it would be answered to whoever has signed in; it stands for one of theirs to the console,
 // and counts as one.

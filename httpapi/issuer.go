@@ -27,6 +27,7 @@ type issuer struct {
 
 	mu     sync.Mutex
 	keys   []jose.JSONWebKey
+	signIn endpoints // where people sign in; zero where the issuer does not say
 	got    time.Time // when the keys were got
 	asked  time.Time // when the issuer was last asked
 	failed error     // what came of it then; nil: keys
@@ -120,11 +121,11 @@ func (i *issuer) ask(ctx context.Context, wall time.Time) error {
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askPatience)
 		defer cancel()
-		keys, err := i.fetch(ctx)
+		keys, signIn, err := i.fetch(ctx)
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		if i.asked, i.failed = wall, err; err == nil {
-			i.keys, i.got = keys, wall
+			i.keys, i.signIn, i.got = keys, signIn, wall
 		}
 		return nil, err
 	})
@@ -148,29 +149,30 @@ func (i *issuer) justAsked(wall time.Time) (err error, over bool) { //nolint:rev
 }
 
 // fetch asks where the keys are, and then for the keys. Source: OpenID Connect Discovery 1.0, section 4.
-func (i *issuer) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
+func (i *issuer) fetch(ctx context.Context) ([]jose.JSONWebKey, endpoints, error) {
 	var described struct {
 		Issuer string `json:"issuer"`
 		Keys   string `json:"jwks_uri"`
+		endpoints
 	}
 	at := strings.ReplaceAll(i.name, tenantPlaceholder, "organizations") // as Entra calls them all
 	if err := i.get(ctx, strings.TrimSuffix(at, "/")+"/.well-known/openid-configuration", &described); err != nil {
-		return nil, err
+		return nil, endpoints{}, err
 	}
 	if described.Issuer != i.name {
-		return nil, fmt.Errorf("it calls itself %s", shorten(described.Issuer))
+		return nil, endpoints{}, fmt.Errorf("it calls itself %s", shorten(described.Issuer))
 	}
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := i.get(ctx, described.Keys, &set); err != nil {
-		return nil, err
+		return nil, endpoints{}, err
 	}
 	keys := publicKeys(set.Keys)
 	if len(keys) == 0 {
-		return nil, errors.New("it has no key to verify signatures with")
+		return nil, endpoints{}, errors.New("it has no key to verify signatures with")
 	}
-	return keys, nil
+	return keys, described.endpoints, nil
 }
 
 // publicKeys are those of the keys that signatures can be verified with. Others are passed over, as there may be some of kinds

@@ -21,6 +21,7 @@ type Tokens interface {
 type Identity struct {
 	lifecycle.Caller
 	Subject string // one of their own, of the issuer and whom it speaks of
+	Nonce   string // of the attempt to sign in that it was issued for; empty where it was for none
 }
 
 // Why a token lets nobody in.

@@ -85,6 +85,7 @@ type claims struct {
 	Username string   `json:"preferred_username"`
 	Party    string   `json:"azp"`
 	App      string   `json:"appid"`
+	Nonce    string   `json:"nonce"`
 }
 
 // A nameList is a list of names, or one that stands by itself.
@@ -156,7 +157,7 @@ func (v *OIDCVerifier) unfit(said *claims, wall time.Time) string {
 
 // identity is who shows the token, with the role of theirs that may most.
 func (v *OIDCVerifier) identity(said *claims, from *issuer) (Identity, error) {
-	who := Identity{Subject: said.Issuer + " " + said.Subject}
+	who := Identity{Subject: said.Issuer + " " + said.Subject, Nonce: said.Nonce}
 	who.Name, who.Tenant = "oidc:"+nameOf(said), strings.ToLower(said.Tenant)
 	for _, role := range []lifecycle.Role{lifecycle.Operator, lifecycle.AdminAgents, lifecycle.GlobalAdministrators, lifecycle.Reader} {
 		has := slices.ContainsFunc(said.Roles, func(name string) bool { return v.roles[name] == role })

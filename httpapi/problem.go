@@ -178,11 +178,13 @@ func (s *Server) writeProblem(w http.ResponseWriter, p *Problem) {
 // caller hears of it.
 func (s *Server) stamp(w http.ResponseWriter, p *Problem) {
 	p.RequestID = w.Header().Get(requestIDHeader)
+	ctx := context.Background()
 	if a, ok := w.(*answer); ok {
+		ctx = a.request.Context()
 		s.recordRefusal(a, p)
 	}
 	if p.cause != nil {
-		s.log.Error("request failed", "request", p.RequestID, "error", redact(p.cause.Error()))
+		s.log.ErrorContext(ctx, "request failed", "request", p.RequestID, "error", redact(p.cause.Error()))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 )
 
 // ErrNeedsToken is why a server does not start on an address that others can reach while there is no token.
@@ -50,7 +51,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like every unknown path
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
-	server.RegisterOnShutdown(s.stop)
+	server.RegisterOnShutdown(sync.OnceFunc(func() { close(s.stopping) }))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
 	s.log.Info("listening", "address", ln.Addr().String())

@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -89,6 +90,9 @@ type Options struct {
 	Graph  Graph  // what answers under /v1.0/; nil: nothing does
 	Tokens Tokens // reads the tokens of other issuers; nil: only tenure's own are taken
 
+	SignInAt  *SignInAt // the issuer at which people sign in to the console; nil: they show a token
+	PublicURL string    // where callers reach the interface, without a slash at the end; empty: as each request says
+
 	// Console makes what answers at / and below /console/, given the door through which it lets people in; nil: nothing does.
 	Console func(door *Server) (http.Handler, error)
 
@@ -106,6 +110,7 @@ type Options struct {
 	Now      func() time.Time     // the deployment's clock, against which records are overdue
 	Wall     func() time.Time     // the machine's clock, by which tokens expire: that of a sandbox has no say over them
 	Logger   *slog.Logger         // nil: nothing is logged
+	Tracer   trace.Tracer         // nil: nothing is traced
 	Registry *prometheus.Registry // shown at /metrics; nil: one of its own
 	Version  string               // of the build, for tenure_build_info
 }
@@ -144,8 +149,9 @@ type Server struct {
 
 	graph             Graph
 	console           http.Handler
-	stopping          context.Context // ends when the server stops: whoever watches a page is sent away
-	stop              context.CancelFunc
+	signInAt          *SignInAt
+	publicURL         string
+	stopping          chan struct{} // closed when the server stops: whoever watches a page is sent away
 	tokens            Tokens
 	parseFilter       func(text string) (lifecycle.Filter, error)
 	explain           Explainer
@@ -167,6 +173,7 @@ type Server struct {
 	stillLast   atomic.Pointer[string] // the same, as it was found last
 	scrapers    sync.Map               // who was let in to the metrics last time, by what they showed
 	metrics     *requestMetrics
+	tracer      trace.Tracer // nil: there is none
 	registry    *prometheus.Registry
 }
 
@@ -184,13 +191,12 @@ func New(o Options) (*Server, error) {
 	if o.CheckSubscription == nil {
 		o.CheckSubscription = isHTTPS
 	}
-	stopping, stop := context.WithCancel(context.Background())
 	s := &Server{
 		store: o.Store, sweeper: o.Sweeper, policy: o.Policy, channels: o.Channels, now: o.Now, wall: o.Wall, log: o.Logger, limits: defaultLimits, registry: o.Registry,
-		graph: o.Graph, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
-		stopping: stopping, stop: stop, allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
+		graph: o.Graph, signInAt: o.SignInAt, publicURL: o.PublicURL, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
+		stopping: make(chan struct{}), allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
 		mux: http.NewServeMux(), needs: map[string]Scope{}, actions: map[string]string{}, streams: map[string]bool{}, crossOrigin: http.NewCrossOriginProtection(),
-		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(),
+		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(), tracer: o.Tracer,
 	}
 	if err := s.registerMetrics(o.Version); err != nil {
 		return nil, fmt.Errorf("registering the metrics: %w", err)
@@ -225,7 +231,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serve(a *answer, r *http.Request) {
-	a.Header().Set(requestIDHeader, requestID(r))
+	ctx, span := s.beginSpan(r)
+	id := requestID(r)
+	r = r.WithContext(WithRequestID(ctx, id))
+	a.request = r
+	a.Header().Set(requestIDHeader, id)
 	a.Header().Set("Cache-Control", "no-store")
 	a.Header().Set("X-Content-Type-Options", "nosniff")
 
@@ -233,12 +243,13 @@ func (s *Server) serve(a *answer, r *http.Request) {
 	defer cancel()
 	r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, s.limits.body)
 
-	timer := s.metrics.start(a)
+	timer := s.metrics.start(r.Context(), a)
 	defer func() {
 		cause := recover()
 		aborted := s.recovered(a, r, cause)
 		timer.ObserveDuration()
 		s.logChange(a, r)
+		endSpan(span, a, r.Method)
 		if aborted {
 			panic(http.ErrAbortHandler) // net/http hangs up: half an answer must not look like a whole one
 		}
@@ -329,7 +340,7 @@ func (s *Server) recovered(a *answer, r *http.Request, cause any) (abort bool) {
 	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		return true
 	}
-	s.log.Error("request panicked", "request", a.Header().Get(requestIDHeader), "route", a.route,
+	s.log.ErrorContext(r.Context(), "request panicked", "request", a.Header().Get(requestIDHeader), "route", a.route,
 		"panic", redact(fmt.Sprint(cause)), "stack", string(debug.Stack()))
 	if a.code != 0 {
 		return true
@@ -343,7 +354,7 @@ func (s *Server) logChange(a *answer, r *http.Request) {
 	if a.route == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return
 	}
-	s.log.Info("request", "route", a.route, "path", r.URL.Path, "by", a.bearer.Name, "status", a.status(),
+	s.log.InfoContext(r.Context(), "request", "route", a.route, "path", r.URL.Path, "by", a.bearer.Name, "status", a.status(),
 		"location", a.Header().Get("Location"), "request", a.Header().Get(requestIDHeader))
 }
 
@@ -386,6 +397,14 @@ func (a *answer) Write(b []byte) (int, error) {
 
 // Unwrap is for [http.ResponseController].
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// pattern is the route, or what stands for it where there is none: what callers make up must not become series.
+func (a *answer) pattern() string {
+	if a.route == "" {
+		return "none"
+	}
+	return a.route
+}
 
 func (a *answer) status() int {
 	if a.code == 0 {

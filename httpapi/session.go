@@ -43,6 +43,10 @@ func (s *Server) SignIn(r *http.Request, token string) (secret string, ends time
 	if p := b.refused(ScopeRead); p != nil {
 		return "", time.Time{}, p
 	}
+	return s.beginSession(r, b)
+}
+
+func (s *Server) beginSession(r *http.Request, b *bearer) (secret string, ends time.Time, err error) {
 	begun := lifecycle.Session{Caller: b.Caller, Scopes: b.scopes, Began: s.wall()}
 	begun.Ends = begun.Began.Add(sessionLasts)
 	if id, ok := strings.CutPrefix(b.key, "token "); ok {

@@ -54,6 +54,7 @@ type Sweep struct {
 
 	OpenedAt   time.Time
 	FinishedAt time.Time // zero while running
+	Trace      string    // the span that it was opened in, as W3C Trace Context writes it; empty: nobody traced
 
 	Tally
 	Chunks, ChunksDone int

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -28,11 +29,13 @@ type apiSettings struct {
 
 // oidcSettings say whose tokens are good beside our own.
 type oidcSettings struct {
-	Issuers   []string          `name:"oidc-issuer" env:"TENURE_OIDC_ISSUER" placeholder:"URL" help:"OpenID Connect issuer whose tokens are accepted beside tenure's own; {tenantid} in it stands for the tenant of the token. May be given again."`
-	Audiences []string          `name:"oidc-audience" env:"TENURE_OIDC_AUDIENCE" placeholder:"AUDIENCE" help:"What such a token has to be made out to; may be given again, and one is enough."`
-	Roles     map[string]string `name:"oidc-role" env:"TENURE_OIDC_ROLE" placeholder:"NAME=ROLE" mapsep:";" help:"What a role is called in such tokens; may be given again for another name (default: the roles' own names)."`
-	Operators bool              `name:"oidc-operators" env:"TENURE_OIDC_OPERATORS" help:"Let such a token make its bearer an operator."`
-	Skew      time.Duration     `name:"oidc-skew" env:"TENURE_OIDC_SKEW" placeholder:"DURATION" default:"60s" help:"How far the issuer's clock may be off (default: ${default})."`
+	Issuers    []string          `name:"oidc-issuer" env:"TENURE_OIDC_ISSUER" placeholder:"URL" help:"OpenID Connect issuer whose tokens are accepted beside tenure's own; {tenantid} in it stands for the tenant of the token. May be given again."`
+	Audiences  []string          `name:"oidc-audience" env:"TENURE_OIDC_AUDIENCE" placeholder:"AUDIENCE" help:"What such a token has to be made out to; may be given again, and one is enough."`
+	Roles      map[string]string `name:"oidc-role" env:"TENURE_OIDC_ROLE" placeholder:"NAME=ROLE" mapsep:";" help:"What a role is called in such tokens; may be given again for another name (default: the roles' own names)."`
+	Operators  bool              `name:"oidc-operators" env:"TENURE_OIDC_OPERATORS" help:"Let such a token make its bearer an operator."`
+	ClientID   string            `name:"oidc-client-id" env:"TENURE_OIDC_CLIENT_ID" placeholder:"ID" help:"As which client operators sign in to the console at the first issuer; needs --oidc-operators (default: they show a token)."`
+	SecretFile string            `name:"oidc-client-secret-file" env:"TENURE_OIDC_CLIENT_SECRET_FILE" placeholder:"FILE" help:"File that holds the client's secret; a public client has none."`
+	Skew       time.Duration     `name:"oidc-skew" env:"TENURE_OIDC_SKEW" placeholder:"DURATION" default:"60s" help:"How far the issuer's clock may be off (default: ${default})."`
 }
 
 // mostSkew is more than any clock that is looked after is off.
@@ -90,6 +93,14 @@ func (s *oidcSettings) faults() (faults []error) {
 	case len(s.Issuers) == 0 && (len(s.Audiences) > 0 || len(s.Roles) > 0 || s.Operators):
 		faults = append(faults, usageError("--oidc-audience, --oidc-role and --oidc-operators say something of tokens whose issuer is missing; name it with --oidc-issuer"))
 	}
+	switch {
+	case s.ClientID != "" && (len(s.Issuers) == 0 || !s.Operators):
+		faults = append(faults, usageError("--oidc-client-id lets operators sign in to the console at an issuer; it needs --oidc-issuer, and --oidc-operators, which says that its word makes somebody one"))
+	case s.ClientID != "" && strings.Contains(s.Issuers[0], "{tenantid}"):
+		faults = append(faults, usageError("--oidc-client-id: operators sign in at the first --oidc-issuer, and %s is of many tenants, whose tokens make nobody an operator; name your own first", s.Issuers[0]))
+	case s.ClientID == "" && s.SecretFile != "":
+		faults = append(faults, usageError("--oidc-client-secret-file is of a client that is missing; name it with --oidc-client-id"))
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Roles)) {
 		if !slices.Contains(lifecycle.CallerRoles, lifecycle.Role(s.Roles[name])) {
 			faults = append(faults, usageError("--oidc-role %s=%s: there is no role %q; the roles are %v", name, s.Roles[name], s.Roles[name], lifecycle.CallerRoles))
@@ -119,7 +130,7 @@ func isLoopback(host string) bool {
 }
 
 // verifier knows the tokens of the issuers; nil where there is none.
-func (s *oidcSettings) verifier() (httpapi.Tokens, error) {
+func (s *oidcSettings) verifier() (*httpapi.OIDCVerifier, error) {
 	if len(s.Issuers) == 0 {
 		return nil, nil
 	}
@@ -134,25 +145,47 @@ func (s *oidcSettings) verifier() (httpapi.Tokens, error) {
 	return v, nil
 }
 
+// admit sets who is let in beside those who have a token of ours.
+func (s *oidcSettings) admit(o *httpapi.Options) error {
+	v, err := s.verifier()
+	if err != nil || v == nil {
+		return err
+	}
+	o.Tokens = v
+	if s.ClientID == "" {
+		return nil
+	}
+	var secret string
+	if s.SecretFile != "" {
+		text, err := os.ReadFile(s.SecretFile)
+		if err != nil {
+			return usageError("--oidc-client-secret-file: %w", err)
+		}
+		if secret = strings.TrimSpace(string(text)); secret == "" {
+			return usageError("--oidc-client-secret-file %s is empty", s.SecretFile)
+		}
+	}
+	o.SignInAt = v.SignInAt(s.ClientID, secret)
+	return nil
+}
+
 // options are what the HTTP interface is made of, as far as it follows from the settings and the parts that do the work.
 func (s *apiSettings) options(w *works, subscriptions *subscriptionSettings) (httpapi.Options, error) {
 	proxies, err := s.proxies()
 	if err != nil {
 		return httpapi.Options{}, err
 	}
-	tokens, err := s.verifier()
+	publicURL := strings.TrimRight(s.PublicURL, "/")
+	shaped, err := graph.New(graph.Options{Store: w.db, Policy: w.policy, Now: w.sweeper.Now, Logger: w.log, PublicURL: publicURL})
 	if err != nil {
 		return httpapi.Options{}, err
 	}
-	shaped, err := graph.New(graph.Options{Store: w.db, Policy: w.policy, Now: w.sweeper.Now, Logger: w.log, PublicURL: strings.TrimRight(s.PublicURL, "/")})
-	if err != nil {
-		return httpapi.Options{}, err
-	}
-	return httpapi.Options{
+	o := httpapi.Options{
 		Store: w.db, Sweeper: w.sweeper, Policy: w.policy, Now: w.sweeper.Now, Wall: wall, Logger: w.log, Version: version,
-		Graph: shaped, ParseFilter: w.bulkFilter, Tokens: tokens, TrustedProxies: proxies, Rate: s.rate(),
+		Graph: shaped, ParseFilter: w.bulkFilter, PublicURL: publicURL, TrustedProxies: proxies, Rate: s.rate(),
 		CheckSubscription: func(url string) error { return notify.CheckSubscription(url, subscriptions.AllowPrivateSubscriptions) },
-	}, nil
+	}
+	return o, s.admit(&o)
 }
 
 // rate is what each caller may ask for.

@@ -1,0 +1,310 @@
+package browser
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// scratch is where the program and the databases of this run are.
+var scratch = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "tenure-browser-")
+	if err == nil {
+		atTheEnd.add(func() { os.RemoveAll(dir) })
+	}
+	return dir, err
+})
+
+// program builds the program once for all tests, unless TENURE_BROWSER_PROGRAM names one that is built.
+var program = sync.OnceValues(func() (string, error) {
+	if built := os.Getenv("TENURE_BROWSER_PROGRAM"); built != "" {
+		return filepath.Abs(built)
+	}
+	dir, err := scratch()
+	if err != nil {
+		return "", err
+	}
+	built := filepath.Join(dir, "tenure")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", built, "./cmd/tenure")
+	build.Dir, build.Stdout, build.Stderr = "..", os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		return "", fmt.Errorf("building the program: %w", err)
+	}
+	return built, nil
+})
+
+// A deployment is a sandbox with so many relationships, in a process of its own that serves it.
+type deployment struct {
+	site
+	records int
+	dir     string
+	program string
+	sweep   string   // the id of the sweep that found most
+	notices []string // the ids of some notices
+}
+
+// deployed are the worlds of this run, by how many relationships there are. All tests look at the same ones, and change nothing.
+var deployed = struct {
+	sync.Mutex
+	worlds map[int]*deployment
+}{worlds: map[int]*deployment{}}
+
+// deploy gives the world with so many relationships. It is made and served when it is first asked for, until the run is over.
+func deploy(t *testing.T, records int) *deployment {
+	t.Helper()
+	deployed.Lock()
+	defer deployed.Unlock()
+	d := deployed.worlds[records]
+	if d == nil {
+		began := time.Now()
+		var err error
+		d, err = newDeployment(records)
+		require.NoError(t, err, "making a world of %d relationships", records)
+		deployed.worlds[records] = d
+		t.Logf("a world of %d relationships was made in %s", records, time.Since(began).Round(100*time.Millisecond))
+	}
+	return d
+}
+
+func newDeployment(records int) (*deployment, error) {
+	above, err := scratch()
+	if err != nil {
+		return nil, err
+	}
+	d := &deployment{records: records, dir: filepath.Join(above, fmt.Sprint(records))}
+	d.languageCookie, d.themeCookie = consoleLanguageCookie, consoleThemeCookie
+	if d.program, err = program(); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(d.dir, 0o700); err != nil {
+		return nil, err
+	}
+	if _, err := d.run("migrate", "--sandbox", "--at", worldBegins.Format(time.RFC3339)); err != nil {
+		return nil, err
+	}
+	if records > 0 {
+		if err := d.live(); err != nil {
+			return nil, err
+		}
+	}
+	token, err := d.run("token", "create", awkward[4], "--scope", "manage")
+	if err != nil {
+		return nil, err
+	}
+	d.token = strings.TrimSpace(token)
+	if err := d.serve(); err != nil {
+		return nil, err
+	}
+	return d, d.find()
+}
+
+// live lets something happen: people and three days' timers leave sweeps, notices, holds and refusals behind.
+func (d *deployment) live() error {
+	relationships, contacts := filepath.Join(d.dir, "relationships.ndjson"), filepath.Join(d.dir, "contacts.ndjson")
+	err := errors.Join(
+		write(relationships, func(w io.Writer) error { return writeRelationships(w, d.records) }),
+		write(contacts, func(w io.Writer) error { return writeContacts(w, d.records) }))
+	if err != nil {
+		return err
+	}
+	if _, err := d.run("import", contacts, relationships); err != nil {
+		return err
+	}
+	if err := os.Remove(relationships); err != nil { // with a million it is large
+		return err
+	}
+	for _, args := range [][]string{
+		{"clock", "advance", "--by", "P3D"},
+		{"relationships", "terminate", relationshipID(20)},
+		{"relationships", "terminate", "--by", "customer", relationshipID(24)},
+		{"holds", "place", "relationship", relationshipID(16), "--note", awkward[2]},
+		{"holds", "place", "tenant", customerID(32), "--note", awkward[0]},
+		{"holds", "place", "rule", "release-name", "--note", awkward[1]},
+	} {
+		if _, err := d.run(args...); err != nil {
+			return err
+		}
+	}
+	if _, err := d.run("relationships", "terminate", relationshipID(20)); err == nil {
+		return errors.New("terminating twice was not refused")
+	}
+	return nil
+}
+
+func write(file string, content func(io.Writer) error) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(content(f), f.Close())
+}
+
+func (d *deployment) command(args ...string) *exec.Cmd {
+	c := exec.Command(d.program, args...)
+	c.Dir = d.dir
+	c.Env = append(os.Environ(), "TENURE_DB=sqlite:"+filepath.Join(d.dir, "tenure.db"), "TENURE_LISTEN=127.0.0.1:0")
+	return c
+}
+
+// run runs a command to its end and gives what it writes.
+func (d *deployment) run(args ...string) (string, error) {
+	c := d.command(args...)
+	var complaints strings.Builder
+	c.Stderr = &complaints
+	out, err := c.Output()
+	if err != nil {
+		return "", fmt.Errorf("tenure %s: %w: %s", strings.Join(args, " "), err, &complaints)
+	}
+	return string(out), nil
+}
+
+var listening = regexp.MustCompile(`listening.*?(127\.0\.0\.1:[0-9]+)`)
+
+// leash runs a program until our end of its standard input is closed, by us or, however we end, by the kernel.
+const leash = `"$@" & exec 2>&-; cat >/dev/null; kill $!; wait $!`
+
+// serve starts the server and waits until it says where it listens. It is stopped when the run is over.
+func (d *deployment) serve() error {
+	c := d.command("serve", "--rate-limit", "0")
+	c.Path, c.Args = "/bin/sh", append([]string{"sh", "-c", leash, "leash"}, c.Args...)
+	hold, err := c.StdinPipe()
+	if err != nil {
+		return err
+	}
+	log, err := c.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	where, ended := make(chan string, 1), make(chan string, 1)
+	go func() {
+		said := strings.Builder{}
+		for lines := bufio.NewScanner(log); lines.Scan(); {
+			if found := listening.FindStringSubmatch(lines.Text()); found != nil {
+				where <- found[1]
+			}
+			fmt.Fprintln(&said, lines.Text())
+		}
+		ended <- said.String()
+	}()
+	stop := func() {
+		_ = hold.Close()
+		<-ended
+		_ = c.Wait()
+	}
+	select {
+	case address := <-where:
+		d.url = "http://" + address
+		atTheEnd.add(stop)
+		return nil
+	case said := <-ended:
+		ended <- said
+		stop()
+		return fmt.Errorf("tenure serve ended at once: %s", said)
+	case <-time.After(time.Minute):
+		stop()
+		return errors.New("tenure serve does not listen after a minute")
+	}
+}
+
+// ask reads what the HTTP interface answers with.
+func (d *deployment) ask(path string, into any) error {
+	request, err := http.NewRequest(http.MethodGet, d.url+path, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+d.token)
+	client := http.Client{Timeout: time.Minute}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: status %d", path, response.StatusCode)
+	}
+	return json.NewDecoder(response.Body).Decode(into)
+}
+
+// find looks up what there is to be seen whose ids are not ours to choose.
+func (d *deployment) find() error {
+	var sweeps struct {
+		Sweeps []struct{ ID, Found int }
+	}
+	var notices struct{ Notices []struct{ ID string } }
+	if err := errors.Join(d.ask("/v1/sweeps?limit=200", &sweeps), d.ask("/v1/notices?limit=200", &notices)); err != nil {
+		return err
+	}
+	most := -1
+	for _, s := range sweeps.Sweeps {
+		if s.Found > most {
+			most, d.sweep = s.Found, fmt.Sprint(s.ID)
+		}
+	}
+	for _, n := range notices.Notices {
+		d.notices = append(d.notices, n.ID)
+	}
+	return nil
+}
+
+// path fills the placeholders of a path. Each turn has another awkward relationship and another notice. It is not ok where there is
+// nothing of the kind in this world.
+func (d *deployment) path(of string, turn int) (path string, ok bool) {
+	fill := map[string]string{"{sweep}": d.sweep}
+	if d.records > 0 {
+		fill["{relationship}"] = relationshipID(4 * (turn % len(awkward)))
+	}
+	if len(d.notices) > 0 {
+		fill["{notice}"] = d.notices[turn*7%len(d.notices)]
+	}
+	for placeholder, with := range fill {
+		if with != "" {
+			of = strings.ReplaceAll(of, placeholder, with)
+		}
+	}
+	return of, !strings.Contains(of, "{")
+}
+
+func TestAWorldHasWhatThereIsToBeSeen(t *testing.T) {
+	d := deploy(t, fewRecords)
+	var list struct {
+		Value []struct{ DisplayName, Status string }
+	}
+	require.NoError(t, d.ask("/v1.0/tenantRelationships/delegatedAdminRelationships?$top=300", &list))
+	require.Len(t, list.Value, fewRecords)
+	statuses := map[string]bool{}
+	for _, r := range list.Value {
+		statuses[r.Status] = true
+	}
+	for _, wanted := range []string{"created", "approvalPending", "active", "expired", "terminated"} {
+		require.True(t, statuses[wanted], "nothing is %s: %v", wanted, statuses)
+	}
+	var sweeps struct{ Sweeps []struct{ Changed int } }
+	require.NoError(t, d.ask("/v1/sweeps", &sweeps))
+	require.NotEmpty(t, sweeps.Sweeps)
+	require.NotEmpty(t, d.notices)
+	var holds struct{ Holds []struct{ Note string } }
+	require.NoError(t, d.ask("/v1/holds", &holds))
+	require.Len(t, holds.Holds, 3)
+
+	path, ok := d.path("/console/relationships/{relationship}", 1)
+	require.True(t, ok)
+	require.Equal(t, "/console/relationships/"+relationshipID(4), path)
+	_, ok = deploy(t, 0).path("/console/relationships/{relationship}", 1)
+	require.False(t, ok, "there is nothing in an empty world")
+}

@@ -1,0 +1,16 @@
+// A real browser looks at the console of the built program. It is a module of its own, because what drives the browser is nothing that the
+// product needs.
+module github.com/tenure-dev/tenure/browser
+
+go 1.26.8
+
+require (
+	github.com/chromedp/cdproto v0.159.2
+	github.com/chromedp/chromedp v0.23.0
+	github.com/stretchr/testify v1.12.1
+)
+
+require (
+	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
