@@ -43,6 +43,7 @@ type Store interface {
 	AheadStore
 	ExpiringStore
 	AnalyticsStore
+	SweepStore
 }
 
 // Options are what a console is made of. Store, Door, Policy, Condition, Written and both clocks must be there.
@@ -51,6 +52,7 @@ type Options struct {
 	Door      Door
 	Policy    *lifecycle.Policy
 	Condition func(ctx context.Context) lifecycle.Condition // how the deployment fares
+	Queues    Queues                                        // in which tasks wait for workers; nil: they are not shown
 	Now       func() time.Time                              // the deployment's clock
 	Wall      func() time.Time                              // the machine's
 	Logger    *slog.Logger                                  // nil: nothing is logged
@@ -96,6 +98,15 @@ func New(o Options) (*Console, error) {
 	c.addExpiring()
 	c.addBulk()
 	c.addAnalytics()
+	c.addSweeps()
+	c.addSweepActs()
+	c.addNewSweep()
+	c.addQueue()
+	c.addNotices()
+	c.addNoticeOrders()
+	c.addChannels()
+	c.addContacts()
+	c.addActivity()
 	return c, nil
 }
 
@@ -127,8 +138,8 @@ func (c *Console) get(path string, h handler) { c.mux.HandleFunc("GET "+path, c.
 // post does something for whoever has the scope. The HTTP interface asks for itself again; here it is for a better answer.
 func (c *Console) post(path, scope string, h handler) {
 	c.mux.HandleFunc("POST "+path, c.handle(within(func(v *visit) error {
-		if !v.Session.May(scope) {
-			return &refusal{http.StatusForbidden, v.T("error.scope", "scope", scope, "name", v.Session.Caller.Name)}
+		if err := v.needs(scope); err != nil {
+			return err
 		}
 		return h(v)
 	})))

@@ -17,6 +17,7 @@ import (
 
 const (
 	expiringPath  = aheadPath + "/expiring"
+	expiringSheet = downloadsPath + "expiring.csv"
 	expiringPage  = 50   // so many stand on a page: as many as can be chosen and sent on at once
 	expiringBatch = 1000 // so many are read at a time for a file
 	bucketsEvery  = time.Minute
@@ -194,7 +195,7 @@ func (c *Console) addExpiring() {
 	c.get("/console/live/ahead/expiring", func(v *visit) error {
 		return v.live("expiring", func() any { return expiring{endQuery: v.endQueryOf(), Buckets: c.bucketsOf(v)} })
 	})
-	c.get(expiringPath+".csv", c.expiringCSV)
+	c.get(expiringSheet, c.expiringCSV)
 	c.addSwitch()
 }
 
@@ -276,7 +277,7 @@ func (e expiring) First() string {
 }
 
 // Sheet is the list as a file.
-func (e expiring) Sheet() string { return e.path(expiringPath + ".csv") }
+func (e expiring) Sheet() string { return e.path(expiringSheet) }
 
 // Fate is what happens at the end, as far as it stands: extends, ends, or holds, which is to say that Global Administrator keeps it from
 // being extended; over, where it has ended.

@@ -3,6 +3,8 @@ package console
 import (
 	"fmt"
 	"html/template"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -25,6 +27,7 @@ func (p *pages) functions() template.FuncMap {
 		"share":   lifecycle.Share,
 		"tone":    tone,
 		"bars":    p.bars,
+		"lead":    p.lead,
 	}
 }
 
@@ -107,4 +110,14 @@ func tone(n int64, otherwise string) string {
 		return ""
 	}
 	return otherwise
+}
+
+// lead is how long before an end a warning speaks; a period that is not of days alone stands as policies write it.
+func (p *pages) lead(period string) string {
+	days, only := strings.CutSuffix(strings.TrimPrefix(period, "P"), "D")
+	n, err := strconv.ParseInt(days, 10, 64)
+	if !only || err != nil {
+		return period
+	}
+	return p.words.say("time.before", "span", p.words.say("time.days", "n", n))
 }

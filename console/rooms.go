@@ -12,7 +12,12 @@ type room struct {
 var rooms = []struct{ path, key string }{
 	{"/", "room.today"},
 	{aheadPath, "room.ahead"},
+	{"/console/sweeps", "room.sweeps"},
+	{noticesPath, "room.notices"},
+	{contactsPath, "room.contacts"},
+	{activityPath, "room.activity"},
 	{analyticsPath, "room.analytics"},
+	{"/console/queue", "room.queue"},
 }
 
 // Rooms are the pages of the menu.

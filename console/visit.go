@@ -179,17 +179,34 @@ func (v *visit) fail(err error) {
 // ask asks the HTTP interface for something in the visitor's name. body is sent as JSON unless it is nil, and what is answered is
 // read into answer unless that is nil. Where it is refused, the error is a *refusal with what the interface says.
 func (v *visit) ask(method, path string, body, answer any, headers ...string) error {
+	r, err := v.request(method, path, body, headers)
+	if err != nil {
+		return err
+	}
+	said := &heard{header: http.Header{}, status: http.StatusOK}
+	v.console.Door.Ask(said, r, v.Session)
+	if said.status >= http.StatusBadRequest {
+		return heardRefusal(said.status, said.body.Bytes())
+	}
+	if answer == nil || said.body.Len() == 0 {
+		return nil
+	}
+	return json.Unmarshal(said.body.Bytes(), answer)
+}
+
+// request is one to the HTTP interface in the visitor's name.
+func (v *visit) request(method, path string, body any, headers []string) (*http.Request, error) {
 	var sent io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		sent = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(v.Request.Context(), method, path, sent)
+	r, err := http.NewRequestWithContext(v.Request.Context(), method, path, sent) //nolint:gosec // it goes to our own interface, in this process
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.Host, r.RemoteAddr, r.RequestURI, r.TLS = v.Request.Host, v.Request.RemoteAddr, r.URL.RequestURI(), v.Request.TLS
 	for _, name := range []string{"X-Forwarded-For", "Forwarded"} {
@@ -202,15 +219,7 @@ func (v *visit) ask(method, path string, body, answer any, headers ...string) er
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	said := &heard{header: http.Header{}, status: http.StatusOK}
-	v.console.Door.Ask(said, r, v.Session)
-	if said.status >= http.StatusBadRequest {
-		return heardRefusal(said.status, said.body.Bytes())
-	}
-	if answer == nil || said.body.Len() == 0 {
-		return nil
-	}
-	return json.Unmarshal(said.body.Bytes(), answer)
+	return r, nil
 }
 
 // heard is what the HTTP interface answers to us rather than to somebody far away.

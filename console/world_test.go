@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -38,6 +39,8 @@ type world struct {
 	db      *storage.DB
 	policy  *lifecycle.Policy
 	sweeper *jobs.Sweeper
+	queue   redis.UniversalClient // inside this process
+	queues  *jobs.Inspector
 	server  *httptest.Server
 	anyone  *http.Client // who has not signed in; it follows no redirects
 
@@ -70,10 +73,15 @@ func (w *world) open(database string, set ...func(*httpapi.Options)) {
 	w.db = db
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	w.sweeper = &jobs.Sweeper{Store: db, Policy: w.policy, Bell: jobs.Silence{}, Now: w.clock, Wall: w.wall, Log: log}
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	w.queue, err = jobs.InProcessRedis(ctx)
+	require.NoError(t, err)
+	w.queues = jobs.NewInspector(w.queue)
 	shaped, err := graph.New(graph.Options{Store: db, Policy: w.policy, Now: w.clock, Logger: log})
 	require.NoError(t, err)
 	o := httpapi.Options{Store: db, Sweeper: w.sweeper, Policy: w.policy, Graph: shaped, Now: w.clock, Wall: w.wall, Logger: log,
-		Rate: httpapi.Rate{PerSecond: -1}, ParseFilter: w.parseFilter, Condition: w.condition, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }}
+		Rate: httpapi.Rate{PerSecond: -1}, ParseFilter: w.parseFilter, Condition: w.condition, Queues: w.queues, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }}
 	for _, one := range set {
 		one(&o)
 	}
@@ -85,8 +93,8 @@ func (w *world) open(database string, set ...func(*httpapi.Options)) {
 }
 
 func (w *world) options(door console.Door) console.Options {
-	o := console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Now: w.clock, Wall: w.wall, Version: "test",
-		Prospect: w.prospect, Written: func(f lifecycle.Filter) string { return odata.Format(f, w.policy) }}
+	o := console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Queues: w.queues, Now: w.clock, Wall: w.wall, Version: "test",
+		Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil)), Prospect: w.prospect, Written: func(f lifecycle.Filter) string { return odata.Format(f, w.policy) }}
 	if w.blind {
 		o.Prospect = nil
 	}

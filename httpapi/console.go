@@ -9,9 +9,12 @@ import (
 
 const (
 	consolePrefix = "/console/"
-	livePrefix    = consolePrefix + "live/" // pages that are told of changes for as long as somebody looks at them
-	sheetSuffix   = ".csv"                  // lists as files, which may take as long as somebody goes on reading
+	livePrefix    = consolePrefix + "live/"      // pages that are told of changes for as long as somebody looks at them
+	downloads     = consolePrefix + "downloads/" // files, which take as long as they are read
 )
+
+// consoleStreams are what may take longer than other answers.
+var consoleStreams = []string{livePrefix, downloads}
 
 // isConsole says whether the request is for what people look at.
 func (s *Server) isConsole(r *http.Request) bool {
@@ -20,11 +23,12 @@ func (s *Server) isConsole(r *http.Request) bool {
 
 // consoleRoute is the pattern of a request to the console: what callers make up must not become series.
 func consoleRoute(r *http.Request) string {
+	for _, prefix := range consoleStreams {
+		if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, prefix) {
+			return "GET " + prefix + "*"
+		}
+	}
 	switch {
-	case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, livePrefix):
-		return "GET " + livePrefix + "*"
-	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, sheetSuffix):
-		return "GET " + consolePrefix + "*" + sheetSuffix
 	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost:
 		return r.Method + " " + consolePrefix + "*"
 	}
@@ -42,8 +46,9 @@ func (s *Server) addConsole(build func(*Server) (http.Handler, error)) (err erro
 	for _, method := range []string{"OTHER", http.MethodGet, http.MethodHead, http.MethodPost} {
 		s.needs[method+" "+consolePrefix+"*"] = open
 	}
-	for _, long := range []string{"GET " + livePrefix + "*", "GET " + consolePrefix + "*" + sheetSuffix} {
-		s.needs[long], s.streams[long] = open, true
+	for _, prefix := range consoleStreams {
+		route := "GET " + prefix + "*"
+		s.needs[route], s.streams[route] = open, true
 	}
 	return nil
 }

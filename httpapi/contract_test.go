@@ -118,6 +118,12 @@ func own() []exchange {
 			records(w)
 			require.NoError(w, w.fake.SetPartnership(w.Context(), lifecycle.Partnership{TenantID: partner, Standing: lifecycle.Suspended}, "x", noon))
 		}},
+		{operation: "listDeeds", want: 200, method: "GET", path: deedsPath + "?limit=1", before: func(w *world) {
+			for range 2 {
+				w.do("POST", "/v1/channels/mail/off", `{"reason":"it moves"}`)
+			}
+		}},
+		{operation: "listDeeds", want: 422, method: "GET", path: deedsPath + "?since=x"},
 		{operation: "listActivity", want: 200, method: "GET", path: activityPath + "?limit=2", before: records},
 		{operation: "listActivity", want: 422, method: "GET", path: activityPath + "?after=x"},
 		{operation: "listRelationshipActivity", want: 200, method: "GET", path: "/v1/relationships/" + activeID + "/activity", before: records},
@@ -198,6 +204,7 @@ func own() []exchange {
 	}
 	all = append(all, holdExchanges()...)
 	all = append(all, explainExchanges()...)
+	all = append(all, queueExchanges()...)
 	all = append(all, outlookExchanges()...)
 	return all
 }

@@ -44,6 +44,7 @@ type fake struct {
 	fakeHolds
 	*storage.DB // what is about relationships is real; nil until a test asks for it
 	refusals    []lifecycle.RefusedRequest
+	fakeDeeds
 
 	broken   error                     // what every method about sweeps and metrics answers
 	lockedUp error                     // what every method about tokens answers
@@ -206,7 +207,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 func bareWorld(t testing.TB, change ...func(*Options)) *world {
 	f, log := &fake{}, &syncBuffer{}
 	o := Options{Store: f, Sweeper: f, Policy: lifecycle.DefaultPolicy(), Channels: []string{"mail"}, Now: func() time.Time { return noon },
-		Wall: time.Now, ParseFilter: onlyActive, Condition: f.fares, Explain: explained, Outlook: foreseen{}, Logger: slog.New(slog.NewTextHandler(log, nil)), Version: "1.2.3"}
+		Wall: time.Now, ParseFilter: onlyActive, Condition: f.fares, Explain: explained, Outlook: foreseen{}, Queues: &lined{}, Logger: slog.New(slog.NewTextHandler(log, nil)), Version: "1.2.3"}
 	for _, c := range change {
 		c(&o)
 	}

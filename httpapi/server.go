@@ -55,6 +55,8 @@ type Store interface {
 	QuarantineReleaser
 	HoldStore
 	DossierStore
+	QueueOrderStore
+	DeedStore
 
 	// Sweep reads a sweep with its totals; [lifecycle.ErrNotFound].
 	Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error)
@@ -99,6 +101,7 @@ type Options struct {
 	Condition func(ctx context.Context) lifecycle.Condition // how the deployment fares; nil: nobody tells
 
 	Explain Explainer // of relationships; nil: they are not explained over HTTP
+	Queues  Queues    // in which tasks wait for workers; nil: nobody shows them
 	Outlook Outlook   // says what is going to happen; nil: nobody does
 
 	ParseFilter       func(text string) (lifecycle.Filter, error) // of relationships, for bulk jobs; nil: there are none over HTTP
@@ -156,6 +159,7 @@ type Server struct {
 	parseFilter       func(text string) (lifecycle.Filter, error)
 	explain           Explainer
 	outlook           Outlook
+	queues            Queues
 	checkSubscription func(url string) error
 	condition         func(ctx context.Context) lifecycle.Condition
 	proxies           []netip.Prefix
@@ -193,7 +197,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		store: o.Store, sweeper: o.Sweeper, policy: o.Policy, channels: o.Channels, now: o.Now, wall: o.Wall, log: o.Logger, limits: defaultLimits, registry: o.Registry,
-		graph: o.Graph, signInAt: o.SignInAt, publicURL: o.PublicURL, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
+		graph: o.Graph, signInAt: o.SignInAt, publicURL: o.PublicURL, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, queues: o.Queues, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
 		stopping: make(chan struct{}), allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
 		mux: http.NewServeMux(), needs: map[string]Scope{}, actions: map[string]string{}, streams: map[string]bool{}, crossOrigin: http.NewCrossOriginProtection(),
 		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(), tracer: o.Tracer,
@@ -209,6 +213,7 @@ func New(o Options) (*Server, error) {
 	s.addChannels()
 	s.addCustomer()
 	s.addActivity()
+	s.addDeeds()
 	s.addExplain()
 	s.addOutlook()
 	s.addBulk()
@@ -216,6 +221,7 @@ func New(o Options) (*Server, error) {
 	s.addProvisioning()
 	s.addPartners()
 	s.addHolds()
+	s.addQueues()
 	s.addGraph()
 	s.addStatus()
 	s.addHealth()
@@ -233,6 +239,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(a *answer, r *http.Request) {
 	ctx, span := s.beginSpan(r)
 	id := requestID(r)
+	r.Header.Set(requestIDHeader, id)
 	r = r.WithContext(WithRequestID(ctx, id))
 	a.request = r
 	a.Header().Set(requestIDHeader, id)
@@ -249,6 +256,7 @@ func (s *Server) serve(a *answer, r *http.Request) {
 		aborted := s.recovered(a, r, cause)
 		timer.ObserveDuration()
 		s.logChange(a, r)
+		s.recordDeed(a, r)
 		endSpan(span, a, r.Method)
 		if aborted {
 			panic(http.ErrAbortHandler) // net/http hangs up: half an answer must not look like a whole one
@@ -257,6 +265,10 @@ func (s *Server) serve(a *answer, r *http.Request) {
 	if p := s.admit(a, r.WithContext(ctx)); p != nil {
 		s.refuse(a, r, p)
 		return
+	}
+	if s.isDeed(a.route) {
+		a.sent = &opening{ReadCloser: r.Body}
+		r.Body = a.sent
 	}
 	if !s.streams[a.route] {
 		r = r.WithContext(ctx)
@@ -368,6 +380,8 @@ type answer struct {
 	as      *bearer // who has signed in to the console, which asks for them; nil: the request itself says who it is from
 
 	spend func() time.Duration // takes one more request from what the caller may ask for; nil: they may ask as often as they like
+	sent  *opening             // how the body of a request begins that is kept as a deed; nil: of another one, or it was not read
+	told  string               // why it was refused
 	about string               // the id of the relationship that it is about, once it is known that the caller sees it
 }
 

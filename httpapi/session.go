@@ -57,13 +57,18 @@ func (s *Server) beginSession(r *http.Request, b *bearer) (secret string, ends t
 		return "", time.Time{}, problemOf(fmt.Errorf("beginning a session: %w", err)).base()
 	}
 	s.log.Info("signed in", "by", b.Name, "address", s.addressOf(r))
+	s.recordVisit(r, lifecycle.SignedIn, b.Caller)
 	return secret, begun.Ends, nil
 }
 
 // SignOut ends a session.
 func (s *Server) SignOut(r *http.Request, secret string) error {
+	ended, unknown := s.store.SessionByHash(r.Context(), HashToken(secret), s.wall())
 	if err := s.store.EndSession(r.Context(), HashToken(secret)); err != nil {
 		return problemOf(fmt.Errorf("ending a session: %w", err)).base()
+	}
+	if unknown == nil { // one that had ended by itself is no news
+		s.recordVisit(r, lifecycle.SignedOut, ended.Caller)
 	}
 	return nil
 }

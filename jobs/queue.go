@@ -15,9 +15,11 @@ import (
 
 // The tasks. Each says only where to look; what to do stands in the database.
 const (
-	taskCut     = "tenure:cut"
-	taskChunk   = "tenure:chunk"
-	taskDeliver = "tenure:deliver"
+	taskPrefix = "tenure:"
+
+	taskCut     = taskPrefix + string(lifecycle.TaskCut)
+	taskChunk   = taskPrefix + string(lifecycle.TaskChunk)
+	taskDeliver = taskPrefix + string(lifecycle.TaskDeliver)
 )
 
 // The queues. Chunks come before notices: what is not recorded cannot be told. What somebody died over comes before what nobody has begun:

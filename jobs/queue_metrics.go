@@ -48,7 +48,7 @@ func (c *queueCollector) Collect(metrics chan<- prometheus.Metric) {
 	if !c.collectPing(metrics) {
 		return // to ask for each queue would be to wait as often
 	}
-	for _, queue := range []string{queueAgain, queueSweeps, queueNotices} {
+	for _, queue := range queues {
 		info, err := c.inspector.GetQueueInfo(queue)
 		if err != nil {
 			continue // not used yet

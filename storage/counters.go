@@ -16,6 +16,7 @@ const (
 	bulkCounter         = "bulk"
 	holdNumbers         = "hold"
 	policyCounter       = "policy"
+	deedCounter         = "deed"
 )
 
 // holdCounter waits until nobody else is at work on what the counter numbers, and keeps others waiting until the

@@ -35,7 +35,7 @@ func TestPageArrivesAsItWasSent(t *testing.T) {
 	}
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		const query = `SELECT r.key, r.n, r.text, r.yes, r.at, r.period FROM {{rows text TEXT, key BIGINT, n INTEGER, yes BOOLEAN, at INSTANT, period TEXT}}`
-		s := session{db.pool, db.dialect}
+		s := session{q: db.pool, dialect: db.dialect}
 		var came []cameRow
 		require.NoError(t, s.list(ctx, &came, query, args{"rows": page[travellingRow](sent)}))
 		require.Len(t, came, len(sent))

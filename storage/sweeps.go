@@ -48,8 +48,7 @@ func (row *sweepRow) sweep() (lifecycle.Sweep, error) {
 	sweep := lifecycle.Sweep{
 		ID: row.ID, DryRun: row.DryRun, Trigger: row.OpenedBy, AsOf: row.AsOf.Time, State: row.State, Cut: row.Cut,
 		OpenedAt: row.OpenedAt.Time, FinishedAt: row.FinishedAt.Time, Trace: row.Trace, Chunks: row.Chunks, ChunksDone: row.Done,
-		Tally: lifecycle.Tally{Found: row.Found, Changed: row.Changed, Skipped: row.Skipped, Failed: row.Failed,
-			Notices: row.Notices, Lateness: time.Duration(row.Lateness) * time.Microsecond},
+		Tally: row.tally(),
 	}
 	if err := json.Unmarshal([]byte(row.Rules), &sweep.Rules); err != nil {
 		return sweep, fmt.Errorf("sweep %d: column rules cannot be read: %w", row.ID, err)

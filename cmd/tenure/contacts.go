@@ -154,7 +154,7 @@ func (c *contactsAddCmd) Run(a *app) error {
 	if instead != "" {
 		a.say("There are no templates for the language %q; this contact is written to in %q, until --mail-templates has some", contact.Language, instead)
 	}
-	return a.sayAdded(contact, counts)
+	return errors.Join(a.sayAdded(contact, counts), a.did(db, "tenure contacts add", contact.TenantID+" "+string(contact.Role)))
 }
 
 // contact is what the flags say, checked all at once.
@@ -273,7 +273,7 @@ func (c *contactsRemoveCmd) Run(a *app) error {
 			return err
 		}
 	}
-	return nil
+	return a.did(db, "tenure contacts remove", strings.TrimSpace(query.Tenant+" "+string(query.Role)), plural(removed, "contact"))
 }
 
 type contactsImportCmd struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -121,6 +122,7 @@ func (c *channelSwitch) turn(a *app, on bool) error {
 	if err := db.SwitchChannel(a.ctx, c.Name, on, fmt.Sprintf("%s (%s)", c.Reason, operator()), now()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "channel %q is %s\n", c.Name, map[bool]string{true: "on", false: "off"}[on])
-	return err
+	to := map[bool]string{true: "on", false: "off"}[on]
+	_, err = fmt.Fprintf(a.stdout, "channel %q is %s\n", c.Name, to)
+	return errors.Join(err, a.did(db, "tenure notices channels "+to, c.Name, c.Reason))
 }

@@ -48,7 +48,15 @@ func (c *letterOrder) carryOut(a *app, action lifecycle.NoticeAction) error {
 	if err != nil {
 		return err
 	}
-	return a.reportOrder(order, changed)
+	return errors.Join(a.reportOrder(order, changed), a.keepOrder(db, order, changed))
+}
+
+// keepOrder keeps that somebody gave it.
+func (a *app) keepOrder(db *storage.DB, order lifecycle.NoticeOrder, changed int64) error {
+	if order.DryRun {
+		return nil
+	}
+	return a.did(db, "tenure notices "+string(order.Action), plural(changed, "notice"), order.Note)
 }
 
 // takesAll refuses a filter that asks for what the action never takes, and so would find nothing.
@@ -105,7 +113,7 @@ func (a *app) orderEach(db *storage.DB, order lifecycle.NoticeOrder, ids []lifec
 	if len(refused) > 0 && done.Changed == 0 {
 		return errors.Join(refused...)
 	}
-	if err := a.reportOrder(order, done.Changed); err != nil || len(refused) == 0 {
+	if err := errors.Join(a.reportOrder(order, done.Changed), a.keepOrder(db, order, done.Changed)); err != nil || len(refused) == 0 {
 		return err
 	}
 	return partial("%w", errors.Join(refused...))

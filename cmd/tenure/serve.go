@@ -319,7 +319,8 @@ func (a *app) openAPI(w *works, r roles, mail mailing, schedules jobs.Schedules,
 	o.Registry, o.Tracer, o.Channels, o.Condition = registry, w.tracer, mail.names(), looks.condition
 	o.Explain = a.explainer(w)
 	o.Outlook = outlooks{w.db, w.policy, w.sweeper.Now}
-	o.Console = a.console(w, looks)
+	queues := jobs.NewInspector(client)
+	o.Queues, o.Console = queues, a.console(w, looks, queues)
 	o.Checks = []httpapi.Check{
 		{Name: "database", Probe: w.db.Ping},
 		{Name: queue, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }},

@@ -232,7 +232,7 @@ func (c *sweepsCancelCmd) Run(a *app) error {
 		return fmt.Errorf("sweep %d: %w", c.ID, err)
 	}
 	_, err = fmt.Fprintf(a.stdout, "sweep %d is cancelled\n", c.ID)
-	return err
+	return errors.Join(err, a.did(db, "tenure sweeps cancel", strconv.FormatInt(c.ID, 10)))
 }
 
 // mostFailures is how many failed records are shown with a sweep.

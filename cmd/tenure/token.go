@@ -42,9 +42,10 @@ func (c *tokenCreateCmd) Run(a *app) error {
 	if _, err := db.CreateToken(a.ctx, t, hash); err != nil {
 		return fmt.Errorf("token %q: %w", c.Name, err)
 	}
+	unkept := a.did(db, "tenure token create", c.Name, powersText(t))
 	a.say("Token %q with %s. Keep it now: it cannot be shown again.", c.Name, powersText(t))
 	_, err = fmt.Fprintln(a.stdout, token)
-	return err
+	return errors.Join(err, unkept)
 }
 
 // tenantRoles are the roles that a tenant's token may have.
@@ -140,5 +141,5 @@ func (c *tokenRevokeCmd) Run(a *app) error {
 		return fmt.Errorf("token %q: %w; see `tenure token list`", c.Token, err)
 	}
 	_, err = fmt.Fprintf(a.stdout, "token %q is revoked\n", c.Token)
-	return err
+	return errors.Join(err, a.did(db, "tenure token revoke", c.Token))
 }
