@@ -40,11 +40,14 @@ type Door interface {
 
 // A Store is what the console reads. It may be called from many goroutines.
 type Store interface {
+	AheadStore
+	ExpiringStore
+	AnalyticsStore
 	SweepStore
 	RelationshipStore
 }
 
-// Options are what a console is made of. Store, Door, Policy, Condition and both clocks must be there.
+// Options are what a console is made of. Store, Door, Policy, Condition, Written and both clocks must be there.
 type Options struct {
 	Store     Store
 	Door      Door
@@ -55,6 +58,9 @@ type Options struct {
 	Wall      func() time.Time                              // the machine's
 	Logger    *slog.Logger                                  // nil: nothing is logged
 	Version   string
+
+	Prospect func(ctx context.Context, until time.Time) (Prospect, error) // what timers are going to do; nil: nobody can say
+	Written  func(lifecycle.Filter) string                                // a filter as the HTTP interface reads it
 }
 
 // A Console answers requests for pages. It is made by [New].
@@ -63,12 +69,16 @@ type Console struct {
 	mux    *http.ServeMux
 	pages  map[language]*pages
 	glance glance
+	ahead  aheadKept
+
+	buckets   kept[[]int64] // how much ends within which time
+	analytics kept[analyticsNumbers]
 }
 
 // New reads the templates and words. An error is a fault of the program, not of a setting.
 func New(o Options) (*Console, error) {
-	if o.Store == nil || o.Door == nil || o.Policy == nil || o.Condition == nil || o.Now == nil || o.Wall == nil {
-		return nil, errors.New("console needs a Store, a Door, a Policy, a Condition and both clocks")
+	if o.Store == nil || o.Door == nil || o.Policy == nil || o.Condition == nil || o.Written == nil || o.Now == nil || o.Wall == nil {
+		return nil, errors.New("console needs a Store, a Door, a Policy, a Condition, a Written and both clocks")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -85,6 +95,10 @@ func New(o Options) (*Console, error) {
 	c.addSignIn()
 	c.addPreferences()
 	c.addToday()
+	c.addAhead()
+	c.addExpiring()
+	c.addBulk()
+	c.addAnalytics()
 	c.addSweeps()
 	c.addSweepActs()
 	c.addNewSweep()

@@ -26,6 +26,7 @@ func (p *pages) functions() template.FuncMap {
 		"list":    func(all ...any) []any { return all },
 		"share":   lifecycle.Share,
 		"tone":    tone,
+		"bars":    p.bars,
 		"lead":    p.lead,
 	}
 }

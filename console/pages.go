@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -14,11 +15,12 @@ import (
 var templateFiles embed.FS
 
 // layoutFiles are part of every page: the frame, and the parts that pages are put together from.
-var layoutFiles = []string{"templates/layout.html", "templates/parts.html"}
+var layoutFiles = []string{"templates/layout.html", "templates/parts.html", "templates/chart.html"}
 
 // pages are the templates in one language.
 type pages struct {
 	words *words
+	frame *template.Template // what is part of every page, by itself
 	named map[string]*template.Template
 }
 
@@ -32,12 +34,15 @@ func readPages(l language) (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.frame, err = frame.Clone(); err != nil { // one that was used can no longer be cloned
+		return nil, err
+	}
 	files, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
 		return nil, err
 	}
 	for _, file := range files {
-		if name := strings.TrimSuffix(path.Base(file), ".html"); file != layoutFiles[0] && file != layoutFiles[1] {
+		if name := strings.TrimSuffix(path.Base(file), ".html"); !slices.Contains(layoutFiles, file) {
 			page, err := template.Must(frame.Clone()).ParseFS(templateFiles, file)
 			if err != nil {
 				return nil, err

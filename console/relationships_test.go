@@ -21,9 +21,8 @@ import (
 )
 
 const (
-	partner  = "aaaaaaaa-0000-4000-8000-000000000001"
-	helpdesk = "729827e3-9c14-49f7-bb1b-9608f156bbb8"
-	list     = "/console/relationships"
+	partner = "aaaaaaaa-0000-4000-8000-000000000001"
+	list    = "/console/relationships"
 )
 
 func relationshipID(n int) string {
@@ -37,6 +36,7 @@ func active(n int, end time.Time) lifecycle.Record {
 		Created: end.AddDate(-1, 0, -1), Modified: end.AddDate(-1, 0, 0), Locked: end.AddDate(-1, 0, -1), Activated: end.AddDate(-1, 0, 0), End: end}
 }
 
+// load imports relationships.
 func (w *world) load(records ...lifecycle.Record) {
 	w.t.Helper()
 	batch := make([]lifecycle.Incoming, len(records))
@@ -215,7 +215,7 @@ func (patientStore) Listed(ctx context.Context, _ lifecycle.Listing) ([]lifecycl
 func TestListThatTakesTooLongIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, err := console.New(console.Options{Store: patientStore{}, Door: openDoor{}, Policy: lifecycle.DefaultPolicy(), Now: time.Now, Wall: time.Now,
-			Condition: func(context.Context) lifecycle.Condition { return lifecycle.Condition{} }})
+			Condition: func(context.Context) lifecycle.Condition { return lifecycle.Condition{} }, Written: func(lifecycle.Filter) string { return "" }})
 		require.NoError(t, err)
 		answer := httptest.NewRecorder()
 		c.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, list+"?sort=end", nil))

@@ -11,11 +11,13 @@ type room struct {
 // rooms are the pages of the menu, in its order, by the keys of their names.
 var rooms = []struct{ path, key string }{
 	{"/", "room.today"},
+	{aheadPath, "room.ahead"},
 	{relationshipsPath, "room.relationships"},
 	{"/console/sweeps", "room.sweeps"},
 	{noticesPath, "room.notices"},
 	{contactsPath, "room.contacts"},
 	{activityPath, "room.activity"},
+	{analyticsPath, "room.analytics"},
 	{"/console/queue", "room.queue"},
 }
 

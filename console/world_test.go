@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,9 +21,11 @@ import (
 
 	"github.com/tenure-dev/tenure/console"
 	"github.com/tenure-dev/tenure/graph"
+	"github.com/tenure-dev/tenure/graph/odata"
 	"github.com/tenure-dev/tenure/httpapi"
 	"github.com/tenure-dev/tenure/jobs"
 	"github.com/tenure-dev/tenure/lifecycle"
+	"github.com/tenure-dev/tenure/outlook"
 	"github.com/tenure-dev/tenure/storage"
 )
 
@@ -41,6 +44,8 @@ type world struct {
 	server  *httptest.Server
 	anyone  *http.Client // who has not signed in; it follows no redirects
 
+	blind bool // nobody can say what timers are going to do
+
 	mu  sync.Mutex
 	now time.Time
 }
@@ -53,6 +58,14 @@ func newWorld(t testing.TB, set ...func(*httpapi.Options)) *world {
 func newWorldOn(t testing.TB, database string, set ...func(*httpapi.Options)) *world {
 	t.Helper()
 	w := &world{t: t, now: start, policy: lifecycle.DefaultPolicy()}
+	w.open(database, set...)
+	return w
+}
+
+// open begins the world that has been put together so far.
+func (w *world) open(database string, set ...func(*httpapi.Options)) {
+	t := w.t
+	t.Helper()
 	db, err := storage.Open(t.Context(), database)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
@@ -68,7 +81,7 @@ func newWorldOn(t testing.TB, database string, set ...func(*httpapi.Options)) *w
 	shaped, err := graph.New(graph.Options{Store: db, Policy: w.policy, Now: w.clock, Logger: log})
 	require.NoError(t, err)
 	o := httpapi.Options{Store: db, Sweeper: w.sweeper, Policy: w.policy, Graph: shaped, Now: w.clock, Wall: w.wall, Logger: log,
-		Rate: httpapi.Rate{PerSecond: -1}, Condition: w.condition, Explain: explained, Queues: w.queues, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }}
+		Rate: httpapi.Rate{PerSecond: -1}, ParseFilter: w.parseFilter, Condition: w.condition, Explain: explained, Queues: w.queues, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }}
 	for _, one := range set {
 		one(&o)
 	}
@@ -77,12 +90,36 @@ func newWorldOn(t testing.TB, database string, set ...func(*httpapi.Options)) *w
 	w.server = httptest.NewServer(server)
 	t.Cleanup(w.server.Close)
 	w.anyone = w.visitor()
-	return w
 }
 
 func (w *world) options(door console.Door) console.Options {
-	return console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Queues: w.queues, Now: w.clock, Wall: w.wall, Version: "test",
-		Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))}
+	o := console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Queues: w.queues, Now: w.clock, Wall: w.wall, Version: "test",
+		Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil)), Prospect: w.prospect, Written: func(f lifecycle.Filter) string { return odata.Format(f, w.policy) }}
+	if w.blind {
+		o.Prospect = nil
+	}
+	return o
+}
+
+func (w *world) parseFilter(text string) (lifecycle.Filter, error) {
+	return odata.ParseFilter(text, w.policy)
+}
+
+func (w *world) prospect(ctx context.Context, until time.Time) (p console.Prospect, err error) {
+	records, err := w.db.Outlook(ctx, storage.OutlookQuery{Timers: true})
+	if err != nil {
+		return p, err
+	}
+	defer func() { err = errors.Join(err, records.Close()) }()
+	plan, err := outlook.Look(ctx, records, outlook.Question{Policy: w.policy, Now: w.clock(), Until: until}, nil)
+	if err != nil {
+		return p, err
+	}
+	p.Held, p.Waiting, p.Failed = plan.Held, plan.Waiting, plan.Failed
+	for _, day := range plan.InOrder() {
+		p.Days = append(p.Days, console.ProspectDay{Day: day.Date, Rule: day.Rule, Times: plan.Days[day].Times, Told: plan.Days[day].Told})
+	}
+	return p, nil
 }
 
 func (w *world) condition(ctx context.Context) lifecycle.Condition {

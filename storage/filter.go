@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -80,6 +81,15 @@ const (
 // A sieve writes filters as conditions of SQL, and keeps their parameters. Each condition is true or false of every row, never
 // NULL, so that its opposite is NOT. The text holds places for the dialect, and nothing that people wrote.
 type sieve struct{ args args }
+
+// value is the place of a text to compare a column with. Statuses stand as they are: indexes are of some of them, and a database that
+// learns the values later than the query does not see which will do.
+func (s *sieve) value(c column, text string) string {
+	if c.name == columns[lifecycle.FieldStatus].name && lifecycle.Status(text).Known() {
+		return "'" + text + "'"
+	}
+	return s.parameter(text)
+}
 
 // parameter is the place of a value.
 func (s *sieve) parameter(value any) string {
@@ -191,7 +201,7 @@ func isNull(c column) string {
 
 // compareText compares to a text that is not empty.
 func (s *sieve) compareText(c column, by lifecycle.Comparison, text string) string {
-	value := s.parameter(text)
+	value := s.value(c, text)
 	switch by {
 	case lifecycle.Equal:
 		return indexable(c, c.name+" = "+value)
@@ -256,7 +266,7 @@ func (s *sieve) among(c column, values []lifecycle.Value) string {
 	for _, v := range values {
 		if text := c.text(v); !seen[text] {
 			seen[text] = true
-			places = append(places, s.parameter(text))
+			places = append(places, s.value(c, text))
 		}
 	}
 	if len(places) == 0 {
@@ -302,8 +312,9 @@ func (s *sieve) beyond(c column, descending bool, v lifecycle.Value) string {
 	return s.compare(c, lifecycle.Greater, v)
 }
 
-// orderBy sorts alike on both databases, which by themselves disagree about NULL and about text.
-func orderBy(order []lifecycle.Order) string {
+// orderBy sorts alike on both databases, which by themselves disagree about NULL and about text. Where the filter leaves nothing that
+// is NULL there is no word of it, so that an index will do.
+func orderBy(order []lifecycle.Order, f lifecycle.Filter) string {
 	var by strings.Builder
 	for _, o := range order {
 		c := columnOf(o.Field)
@@ -315,6 +326,7 @@ func orderBy(order []lifecycle.Order) string {
 			by.WriteString(" DESC")
 		}
 		switch {
+		case c.kind == instantColumn && neverNull(f, o.Field):
 		case c.kind == instantColumn && o.Descending:
 			by.WriteString(" NULLS LAST")
 		case c.kind == instantColumn:
@@ -323,6 +335,17 @@ func orderBy(order []lifecycle.Order) string {
 		by.WriteString(", ")
 	}
 	return by.String() + "t.key"
+}
+
+// neverNull says whether a filter wants an instant to be before or after another one, which what has none is not.
+func neverNull(f lifecycle.Filter, field lifecycle.Field) bool {
+	switch f := f.(type) {
+	case lifecycle.All:
+		return slices.ContainsFunc(f, func(f lifecycle.Filter) bool { return neverNull(f, field) })
+	case lifecycle.Compare:
+		return f.Field == field && f.By != lifecycle.NotEqual && !f.Value.At.IsZero()
+	}
+	return false
 }
 
 // sifted is what follows SELECT … FROM relationships AS t in a query for what is wanted.
@@ -336,7 +359,7 @@ func sifted(q *lifecycle.RelationshipQuery) (string, args, error) {
 		}
 		text += " AND " + after
 	}
-	text += " ORDER BY " + orderBy(q.Order)
+	text += " ORDER BY " + orderBy(q.Order, q.Filter)
 	if q.Limit > 0 {
 		text += " LIMIT " + s.parameter(q.Limit)
 	}
