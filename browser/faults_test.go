@@ -85,7 +85,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 func TestAPageThatIgnoresWhatSomebodyWantsIsFound(t *testing.T) {
 	s := sample{}.serve(t)
 	s.languageCookie, s.themeCookie = "", "" // so that no choice arrives
-	found := open(t).visit(s, look{desktop, "ja", "dark", true}, visit{path: "/console/login"}).faults()
+	found := open(t).visit(s, look{desktop, "ja", "dark", true}, visit{path: "/console/sign-in"}).faults()
 	require.Equal(t, []string{
 		`data-theme is "", and "dark" was chosen`, `the page is light, and dark was wanted`, `the page says that its language is "en", and "ja" was wanted`,
 	}, found)
@@ -94,7 +94,7 @@ func TestAPageThatIgnoresWhatSomebodyWantsIsFound(t *testing.T) {
 func TestAPageBehindTheLoginIsNotTakenForAnother(t *testing.T) {
 	s := sample{}.serve(t)
 	found := open(t).visit(s, atTheDesk, visit{path: "/console/"}).faults()
-	require.Equal(t, []string{fmt.Sprintf("ended at %s/console/login instead of %[1]s/console/", s.url)}, found)
+	require.Equal(t, []string{fmt.Sprintf("ended at %s/console/sign-in instead of %[1]s/console/", s.url)}, found)
 }
 
 func TestFaultsAreFoundInWhatComesAfterAClick(t *testing.T) {
@@ -116,14 +116,14 @@ func TestAPageThatNeverComesToRestIsGivenUp(t *testing.T) {
 	tb := open(t)
 	ctx, cancel := context.WithTimeout(tb.ctx, time.Second)
 	defer cancel()
-	err := tb.travel(ctx, s.url+"/console/login")
+	err := tb.travel(ctx, s.url+"/console/sign-in")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "/never.png")
 }
 
 func TestAPageThatHearsOfEventsComesToRest(t *testing.T) {
 	s := sample{head: `<script src="/events.js"></script>`}.serve(t)
-	require.Empty(t, open(t).visit(s, atTheDesk, visit{path: "/console/login"}).faults())
+	require.Empty(t, open(t).visit(s, atTheDesk, visit{path: "/console/sign-in"}).faults())
 }
 
 func TestTheKeyboardGetsThroughASoundPage(t *testing.T) {

@@ -14,12 +14,13 @@ import (
 )
 
 // pages are the pages of the console that are looked at. {relationship}, {sweep} and {notice} stand for one that there is.
-var pages = []string{}
+var pages = []string{"/console/sign-in", "/", "/console/sweeps", "/console/sweeps?show=all", "/console/sweeps/{sweep}", "/console/sweeps/{sweep}/cancel", "/console/sweeps/new",
+	"/console/sweeps/new?step=plan&mode=real&rule=end-term&rule=warn-expiry", "/console/sweeps/rules/end-term/pause", "/console/queue", "/console/queue/tenure-sweeps"}
 
 // The cookies in which the console keeps what somebody has chosen.
 const (
-	consoleLanguageCookie = "language"
-	consoleThemeCookie    = "theme"
+	consoleLanguageCookie = "tenure_lang"
+	consoleThemeCookie    = "tenure_theme"
 )
 
 var (

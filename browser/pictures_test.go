@@ -85,7 +85,7 @@ func shrink(picture []byte) ([]byte, error) {
 
 func TestAShrunkPictureIsSmallerAndLooksTheSame(t *testing.T) {
 	s := sample{}.serve(t)
-	full := open(t).visit(s, look{view: desktop, language: "ja", theme: "dark"}, visit{path: "/console/login", shot: true}).picture
+	full := open(t).visit(s, look{view: desktop, language: "ja", theme: "dark"}, visit{path: "/console/sign-in", shot: true}).picture
 	small, err := shrink(full)
 	require.NoError(t, err)
 	require.Less(t, len(small), len(full))

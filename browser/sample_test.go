@@ -22,20 +22,20 @@ const sampleToken = "tnr_sample"
 func (p sample) serve(t *testing.T) site {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /console/login", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /console/sign-in", func(w http.ResponseWriter, r *http.Request) {
 		p.page(w, r, `<form method="post"><label>Token <input name="token" type="password"></label> <button>OK</button></form>`)
 	})
-	mux.HandleFunc("POST /console/login", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /console/sign-in", func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("token") == sampleToken {
 			http.SetCookie(w, &http.Cookie{Name: "session", Value: "1", Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 			http.Redirect(w, r, "/console/", http.StatusSeeOther)
 			return
 		}
-		http.Redirect(w, r, "/console/login", http.StatusSeeOther)
+		http.Redirect(w, r, "/console/sign-in", http.StatusSeeOther)
 	})
 	mux.HandleFunc("GET /console/", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := r.Cookie("session"); err != nil {
-			http.Redirect(w, r, "/console/login", http.StatusSeeOther)
+			http.Redirect(w, r, "/console/sign-in", http.StatusSeeOther)
 			return
 		}
 		p.page(w, r, `<p><a href="/console/other">GDAP</a> <bdi>A name that is nobody’s to translate</bdi></p><button>OK</button>`)

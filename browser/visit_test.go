@@ -227,7 +227,7 @@ func (tb *tab) photograph(ctx context.Context) ([]byte, error) {
 // login goes through the form, as people do. It fails the test unless the page after it is another one.
 func (tb *tab) login(s site) {
 	tb.t.Helper()
-	const path = "/console/login"
+	const path = "/console/sign-in"
 	tb.within(visitLimit, "logging in", func(ctx context.Context) error {
 		if err := tb.travel(ctx, s.url+path); err != nil {
 			return err

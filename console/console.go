@@ -40,6 +40,8 @@ type Door interface {
 
 // A Store is what the console reads. It may be called from many goroutines.
 type Store interface {
+	SweepStore
+	RelationshipStore
 }
 
 // Options are what a console is made of. Store, Door, Policy, Condition and both clocks must be there.
@@ -48,6 +50,7 @@ type Options struct {
 	Door      Door
 	Policy    *lifecycle.Policy
 	Condition func(ctx context.Context) lifecycle.Condition // how the deployment fares
+	Queues    Queues                                        // in which tasks wait for workers; nil: they are not shown
 	Now       func() time.Time                              // the deployment's clock
 	Wall      func() time.Time                              // the machine's
 	Logger    *slog.Logger                                  // nil: nothing is logged
@@ -82,11 +85,16 @@ func New(o Options) (*Console, error) {
 	c.addSignIn()
 	c.addPreferences()
 	c.addToday()
+	c.addSweeps()
+	c.addSweepActs()
+	c.addNewSweep()
+	c.addQueue()
 	c.addNotices()
 	c.addNoticeOrders()
 	c.addChannels()
 	c.addContacts()
 	c.addActivity()
+	c.addRelationships()
 	return c, nil
 }
 
@@ -118,8 +126,8 @@ func (c *Console) get(path string, h handler) { c.mux.HandleFunc("GET "+path, c.
 // post does something for whoever has the scope. The HTTP interface asks for itself again; here it is for a better answer.
 func (c *Console) post(path, scope string, h handler) {
 	c.mux.HandleFunc("POST "+path, c.handle(within(func(v *visit) error {
-		if !v.Session.May(scope) {
-			return &refusal{http.StatusForbidden, v.T("error.scope", "scope", scope, "name", v.Session.Caller.Name)}
+		if err := v.needs(scope); err != nil {
+			return err
 		}
 		return h(v)
 	})))

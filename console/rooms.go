@@ -11,9 +11,12 @@ type room struct {
 // rooms are the pages of the menu, in its order, by the keys of their names.
 var rooms = []struct{ path, key string }{
 	{"/", "room.today"},
+	{relationshipsPath, "room.relationships"},
+	{"/console/sweeps", "room.sweeps"},
 	{noticesPath, "room.notices"},
 	{contactsPath, "room.contacts"},
 	{activityPath, "room.activity"},
+	{"/console/queue", "room.queue"},
 }
 
 // Rooms are the pages of the menu.

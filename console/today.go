@@ -39,6 +39,13 @@ func (g *glance) look(ctx context.Context, wall time.Time, condition func(contex
 	return g.seen
 }
 
+// forget has the next look see what was just changed.
+func (g *glance) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.taken = time.Time{}
+}
+
 func (c *Console) addToday() {
 	c.get("/{$}", func(v *visit) error { return v.show("today", c.today(v)) })
 	c.get("/console/live/today", func(v *visit) error {

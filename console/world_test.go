@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -35,6 +36,8 @@ type world struct {
 	db      *storage.DB
 	policy  *lifecycle.Policy
 	sweeper *jobs.Sweeper
+	queue   redis.UniversalClient // inside this process
+	queues  *jobs.Inspector
 	server  *httptest.Server
 	anyone  *http.Client // who has not signed in; it follows no redirects
 
@@ -57,10 +60,15 @@ func newWorldOn(t testing.TB, database string, set ...func(*httpapi.Options)) *w
 	w.db = db
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	w.sweeper = &jobs.Sweeper{Store: db, Policy: w.policy, Bell: jobs.Silence{}, Now: w.clock, Wall: w.wall, Log: log}
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	w.queue, err = jobs.InProcessRedis(ctx)
+	require.NoError(t, err)
+	w.queues = jobs.NewInspector(w.queue)
 	shaped, err := graph.New(graph.Options{Store: db, Policy: w.policy, Now: w.clock, Logger: log})
 	require.NoError(t, err)
 	o := httpapi.Options{Store: db, Sweeper: w.sweeper, Policy: w.policy, Graph: shaped, Now: w.clock, Wall: w.wall, Logger: log,
-		Rate: httpapi.Rate{PerSecond: -1}, Condition: w.condition, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }}
+		Rate: httpapi.Rate{PerSecond: -1}, Condition: w.condition, Explain: explained, Queues: w.queues, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }}
 	for _, one := range set {
 		one(&o)
 	}
@@ -73,7 +81,7 @@ func newWorldOn(t testing.TB, database string, set ...func(*httpapi.Options)) *w
 }
 
 func (w *world) options(door console.Door) console.Options {
-	return console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Now: w.clock, Wall: w.wall, Version: "test",
+	return console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: w.condition, Queues: w.queues, Now: w.clock, Wall: w.wall, Version: "test",
 		Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))}
 }
 
@@ -98,6 +106,12 @@ func (w *world) advance(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.now.Add(d)
+}
+
+// explained says little, where the real explanations are somebody else's to test.
+func explained(_ context.Context, d *lifecycle.Dossier, _ *lifecycle.Caller, language string) (httpapi.Explanation, error) {
+	return httpapi.Explanation{RelationshipID: d.ID, Language: language, Sections: []httpapi.ExplanationSection{{Name: "summary", Heading: "In short, " + language,
+		Sentences: []httpapi.ExplanationSentence{{Text: "It is called " + d.DisplayName}}}}}, nil
 }
 
 // visitor is a browser without a session. It follows no redirects.

@@ -243,6 +243,7 @@ var english = map[string]string{
 	"event.sweepRejected":               "Sweep {subject} was rejected by {who}. {detail}",
 	"event.policySet":                   "The timers go by another policy from here on ({subject}).",
 	"event.planApplied":                 "A plan was applied by {who}. {detail}",
+	"event.queueOrdered":                "An order about queue {subject} was given by {who}. {detail}",
 
 	"file.locked":    "The file said that it was locked for approval on {locked}.",
 	"file.activated": "The file said that it became active on {activated}.",

@@ -243,6 +243,7 @@ var japanese = map[string]string{ //nolint:gosec // sentences, and no credential
 	"event.sweepRejected":               "{who}がスイープ {subject} を却下しました。{detail}",
 	"event.policySet":                   "以後、タイマーは別のポリシーに従います（{subject}）。",
 	"event.planApplied":                 "{who}が計画を適用しました。{detail}",
+	"event.queueOrdered":                "{who}がキュー {subject} を操作しました。{detail}",
 
 	"file.locked":    "ファイルによると、{locked}に承認依頼が確定（ロック）されています。",
 	"file.activated": "ファイルによると、{activated}に有効になっています。",

@@ -93,6 +93,7 @@ type exchange struct {
 	op      operation
 	ids     []string // of the path
 	options options
+	reason  string // why it is asked for, to be kept with the change; empty: nobody says
 
 	subject      string // what it is about, for the record of a refusal
 	relationship string // the id of a relationship that it is about and the caller sees
@@ -148,7 +149,7 @@ func (x *exchange) do() (answer, error) {
 // problem makes an answer of a problem, and logs its cause, if there is one.
 func (x *exchange) problem(p *problem) answer {
 	if p.cause != nil {
-		x.log.Error("request failed", "request", x.by.Request, "error", p.cause)
+		x.log.ErrorContext(x.r.Context(), "request failed", "request", x.by.Request, "error", p.cause)
 	}
 	for name, values := range p.header {
 		x.header[name] = values
@@ -174,7 +175,7 @@ func (x *exchange) record(p *problem) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), patience)
 	defer cancel()
 	if err := x.store.RecordRefusal(ctx, refusal); err != nil {
-		x.log.Error("a refusal could not be recorded", "request", x.by.Request, "action", action, "subject", clip(x.subject),
+		x.log.ErrorContext(ctx, "a refusal could not be recorded", "request", x.by.Request, "action", action, "subject", clip(x.subject),
 			"code", p.code, "caller", x.by.Name, "error", err)
 	}
 }

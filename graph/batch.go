@@ -104,7 +104,7 @@ func (x *exchange) answerOne(b *batched, all []*batched, wait time.Duration) bat
 func (x *exchange) guarded() (ans answer) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			x.log.Error("request panicked", "request", x.by.Request, "panic", cause, "stack", string(debug.Stack()))
+			x.log.ErrorContext(x.r.Context(), "request panicked", "request", x.by.Request, "panic", cause, "stack", string(debug.Stack()))
 			ans = x.problem(refused(http.StatusInternalServerError, "Something broke. The cause is in the log, under the request-id."))
 		}
 	}()

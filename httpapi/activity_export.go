@@ -101,7 +101,7 @@ func (s *Server) streamActivity(ctx context.Context, in *exportActivityInput, q 
 	switch {
 	case err == nil:
 	case patient.begun:
-		s.log.Warn("an export broke off", "request", in.answer.Header().Get(requestIDHeader), "error", redact(err.Error()))
+		s.log.WarnContext(in.request.Context(), "an export broke off", "request", in.answer.Header().Get(requestIDHeader), "error", redact(err.Error()))
 		panic(http.ErrAbortHandler) // half an export must not look like a whole one
 	default:
 		s.writeProblem(w, problemOf(fmt.Errorf("exporting activities: %w", err)).base())

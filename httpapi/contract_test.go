@@ -204,6 +204,7 @@ func own() []exchange {
 	}
 	all = append(all, holdExchanges()...)
 	all = append(all, explainExchanges()...)
+	all = append(all, queueExchanges()...)
 	all = append(all, outlookExchanges()...)
 	return all
 }

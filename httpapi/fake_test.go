@@ -207,7 +207,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 func bareWorld(t testing.TB, change ...func(*Options)) *world {
 	f, log := &fake{}, &syncBuffer{}
 	o := Options{Store: f, Sweeper: f, Policy: lifecycle.DefaultPolicy(), Channels: []string{"mail"}, Now: func() time.Time { return noon },
-		Wall: time.Now, ParseFilter: onlyActive, Condition: f.fares, Explain: explained, Outlook: foreseen{}, Logger: slog.New(slog.NewTextHandler(log, nil)), Version: "1.2.3"}
+		Wall: time.Now, ParseFilter: onlyActive, Condition: f.fares, Explain: explained, Outlook: foreseen{}, Queues: &lined{}, Logger: slog.New(slog.NewTextHandler(log, nil)), Version: "1.2.3"}
 	for _, c := range change {
 		c(&o)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -41,25 +42,32 @@ func newRequestMetrics() *requestMetrics {
 }
 
 // start begins to measure a request. The timer is on the machine's clock, whatever that of the deployment says.
-func (m *requestMetrics) start(a *answer) *prometheus.Timer {
+func (m *requestMetrics) start(ctx context.Context, a *answer) *prometheus.Timer {
 	return prometheus.NewTimer(prometheus.ObserverFunc(func(seconds float64) {
-		route := a.route
-		if route == "" {
-			route = "none"
+		m.requests.WithLabelValues(a.pattern(), strconv.Itoa(a.status())).Inc()
+		duration := m.duration.WithLabelValues(a.pattern())
+		span := trace.SpanContextFromContext(ctx)
+		if exemplars, ok := duration.(prometheus.ExemplarObserver); ok && span.IsSampled() {
+			exemplars.ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": span.TraceID().String()})
+			return
 		}
-		m.requests.WithLabelValues(route, strconv.Itoa(a.status())).Inc()
-		m.duration.WithLabelValues(route).Observe(seconds)
+		duration.Observe(seconds)
 	}))
 }
 
-func (s *Server) registerMetrics(version string) error {
+// BuildInfo says which version this is.
+func BuildInfo(version string) prometheus.Collector {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "tenure_build_info", Help: "1, with the version as a label.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
+	return build
+}
+
+func (s *Server) registerMetrics(version string) error {
 	var errs []error
-	for _, c := range []prometheus.Collector{build, s.metrics.requests, s.metrics.duration, &storeCollector{server: s}} {
+	for _, c := range []prometheus.Collector{BuildInfo(version), s.metrics.requests, s.metrics.duration, &storeCollector{server: s}} {
 		errs = append(errs, s.registry.Register(c))
 	}
 	return errors.Join(errs...)
@@ -70,6 +78,7 @@ type storeCollector struct {
 	server *Server
 	failed atomic.Bool // the last time
 
+	backlogs  sparing[[]lifecycle.Backlog]
 	counts    sparing[map[string]map[lifecycle.NoticeStatus]int64]
 	unreached sparing[int]
 }
@@ -119,7 +128,7 @@ func (c *storeCollector) logChange(log *slog.Logger, err error) {
 
 func (c *storeCollector) collectBacklogs(ctx context.Context, metrics chan<- prometheus.Metric) error {
 	now := c.server.now()
-	backlogs, err := c.server.store.Backlogs(ctx, now)
+	backlogs, err := c.backlogs.get(func() ([]lifecycle.Backlog, error) { return c.server.store.Backlogs(ctx, now) })
 	if err != nil {
 		return fmt.Errorf("reading the backlogs: %w", err)
 	}
@@ -207,16 +216,16 @@ func (s *Server) addMetrics() {
 }
 
 // getMetrics gathers before promhttp does, whose own way of saying that it could not is a line of plain text.
-func (s *Server) getMetrics(context.Context, *struct{}) (*huma.StreamResponse, error) {
+func (s *Server) getMetrics(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {
 	gather := sync.OnceValues(s.registry.Gather)
 	families, err := gather()
 	if err != nil && len(families) == 0 {
 		return nil, fmt.Errorf("gathering the metrics: %w", err)
 	}
 	if err != nil {
-		s.log.Warn("some metrics are missing", "error", redact(err.Error()))
+		s.log.WarnContext(ctx, "some metrics are missing", "error", redact(err.Error()))
 	}
-	handler := promhttp.HandlerFor(prometheus.GathererFunc(gather), promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	handler := promhttp.HandlerFor(prometheus.GathererFunc(gather), promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, EnableOpenMetrics: true})
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		r, w := humago.Unwrap(ctx)
 		handler.ServeHTTP(w, r)

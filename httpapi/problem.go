@@ -65,6 +65,7 @@ var (
 	unknownBulk      = kind{"unknown-bulk-job", 404, "There is no such bulk job"}
 	unknownHold      = kind{"unknown-hold", 404, "There is no such hold"}
 	unknownTarget    = kind{"unknown-subscription", 404, "There is no such subscription"}
+	unknownQueue     = kind{"unknown-queue", 404, "There is no such queue"}
 	wrongMethod      = kind{"wrong-method", 405, "The method is not allowed here"}
 	bodyTimeout      = kind{"body-timeout", 408, "The body took too long"}
 	notRunning       = kind{"not-running", 409, "The sweep is over"}
@@ -88,15 +89,16 @@ var (
 	internal         = kind{"internal", 500, "Something broke"}
 	issuerAway       = kind{"issuer-away", 503, "The token cannot be checked"}
 	clockAstray      = kind{"clock-astray", 503, "The clock is not believed"}
+	queueAway        = kind{"queue-away", 503, "The queue does not answer"}
 	timedOut         = kind{"timed-out", 503, "It took too long"}
 	notReady         = kind{"not-ready", 503, "A dependency is missing"}
 )
 
 // kinds lists them all.
 var kinds = []kind{badJSON, unreadableBody, tokenMissing, tokenUnknown, scopeMissing, roleMissing, badStanding, localOnly, crossSite, unknownPath,
-	unknownSweep, unknownNotice, unknownChannel, unknownRecord, unknownBulk, unknownHold, unknownTarget, wrongMethod, bodyTimeout, notRunning, actionRefused, heldAlready, holdReleased, notHeld, standstill, bulkOver,
+	unknownSweep, unknownNotice, unknownChannel, unknownRecord, unknownBulk, unknownHold, unknownTarget, unknownQueue, wrongMethod, bodyTimeout, notRunning, actionRefused, heldAlready, holdReleased, notHeld, standstill, bulkOver,
 	notWaiting, staleOrder, enoughTargets, bodyTooLarge, wrongContentType, badValue, unknownField, unknownRule,
-	keyReused, tooManyRequests, headersTooLarge, internal, issuerAway, clockAstray, timedOut, notReady}
+	keyReused, tooManyRequests, headersTooLarge, internal, issuerAway, clockAstray, queueAway, timedOut, notReady}
 
 const (
 	problemType    = "https://github.com/tenure-dev/tenure/blob/main/docs/http.md#"
@@ -178,12 +180,14 @@ func (s *Server) writeProblem(w http.ResponseWriter, p *Problem) {
 // caller hears of it.
 func (s *Server) stamp(w http.ResponseWriter, p *Problem) {
 	p.RequestID = w.Header().Get(requestIDHeader)
+	ctx := context.Background()
 	if a, ok := w.(*answer); ok {
+		ctx = a.request.Context()
 		a.told = p.Detail
 		s.recordRefusal(a, p)
 	}
 	if p.cause != nil {
-		s.log.Error("request failed", "request", p.RequestID, "error", redact(p.cause.Error()))
+		s.log.ErrorContext(ctx, "request failed", "request", p.RequestID, "error", redact(p.cause.Error()))
 	}
 }
 

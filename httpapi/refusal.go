@@ -60,7 +60,7 @@ func (s *Server) recordRefusal(a *answer, p *Problem) {
 	err := s.store.RecordRefusal(ctx, lifecycle.RefusedRequest{RelationshipID: a.about, Subject: shorten(subject), Action: action, Code: code,
 		Detail: p.Detail, By: a.bearer.Caller, At: s.now()})
 	if err != nil {
-		s.log.Error("a refusal could not be recorded", "request", p.RequestID, "action", action, "by", a.bearer.Name, "error", redact(err.Error()))
+		s.log.ErrorContext(ctx, "a refusal could not be recorded", "request", p.RequestID, "action", action, "by", a.bearer.Name, "error", redact(err.Error()))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -54,6 +55,7 @@ type Store interface {
 	QuarantineReleaser
 	HoldStore
 	DossierStore
+	QueueOrderStore
 	DeedStore
 
 	// Sweep reads a sweep with its totals; [lifecycle.ErrNotFound].
@@ -99,6 +101,7 @@ type Options struct {
 	Condition func(ctx context.Context) lifecycle.Condition // how the deployment fares; nil: nobody tells
 
 	Explain Explainer // of relationships; nil: they are not explained over HTTP
+	Queues  Queues    // in which tasks wait for workers; nil: nobody shows them
 	Outlook Outlook   // says what is going to happen; nil: nobody does
 
 	ParseFilter       func(text string) (lifecycle.Filter, error) // of relationships, for bulk jobs; nil: there are none over HTTP
@@ -110,6 +113,7 @@ type Options struct {
 	Now      func() time.Time     // the deployment's clock, against which records are overdue
 	Wall     func() time.Time     // the machine's clock, by which tokens expire: that of a sandbox has no say over them
 	Logger   *slog.Logger         // nil: nothing is logged
+	Tracer   trace.Tracer         // nil: nothing is traced
 	Registry *prometheus.Registry // shown at /metrics; nil: one of its own
 	Version  string               // of the build, for tenure_build_info
 }
@@ -155,6 +159,7 @@ type Server struct {
 	parseFilter       func(text string) (lifecycle.Filter, error)
 	explain           Explainer
 	outlook           Outlook
+	queues            Queues
 	checkSubscription func(url string) error
 	condition         func(ctx context.Context) lifecycle.Condition
 	proxies           []netip.Prefix
@@ -172,6 +177,7 @@ type Server struct {
 	stillLast   atomic.Pointer[string] // the same, as it was found last
 	scrapers    sync.Map               // who was let in to the metrics last time, by what they showed
 	metrics     *requestMetrics
+	tracer      trace.Tracer // nil: there is none
 	registry    *prometheus.Registry
 }
 
@@ -191,10 +197,10 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		store: o.Store, sweeper: o.Sweeper, policy: o.Policy, channels: o.Channels, now: o.Now, wall: o.Wall, log: o.Logger, limits: defaultLimits, registry: o.Registry,
-		graph: o.Graph, signInAt: o.SignInAt, publicURL: o.PublicURL, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
+		graph: o.Graph, signInAt: o.SignInAt, publicURL: o.PublicURL, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, queues: o.Queues, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
 		stopping: make(chan struct{}), allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
 		mux: http.NewServeMux(), needs: map[string]Scope{}, actions: map[string]string{}, streams: map[string]bool{}, crossOrigin: http.NewCrossOriginProtection(),
-		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(),
+		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(), tracer: o.Tracer,
 	}
 	if err := s.registerMetrics(o.Version); err != nil {
 		return nil, fmt.Errorf("registering the metrics: %w", err)
@@ -215,6 +221,7 @@ func New(o Options) (*Server, error) {
 	s.addProvisioning()
 	s.addPartners()
 	s.addHolds()
+	s.addQueues()
 	s.addGraph()
 	s.addStatus()
 	s.addHealth()
@@ -230,8 +237,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serve(a *answer, r *http.Request) {
-	r.Header.Set(requestIDHeader, requestID(r))
-	a.Header().Set(requestIDHeader, requestID(r))
+	ctx, span := s.beginSpan(r)
+	id := requestID(r)
+	r.Header.Set(requestIDHeader, id)
+	r = r.WithContext(WithRequestID(ctx, id))
+	a.request = r
+	a.Header().Set(requestIDHeader, id)
 	a.Header().Set("Cache-Control", "no-store")
 	a.Header().Set("X-Content-Type-Options", "nosniff")
 
@@ -239,13 +250,14 @@ func (s *Server) serve(a *answer, r *http.Request) {
 	defer cancel()
 	r.Body = http.MaxBytesReader(a.ResponseWriter, r.Body, s.limits.body)
 
-	timer := s.metrics.start(a)
+	timer := s.metrics.start(r.Context(), a)
 	defer func() {
 		cause := recover()
 		aborted := s.recovered(a, r, cause)
 		timer.ObserveDuration()
 		s.logChange(a, r)
 		s.recordDeed(a, r)
+		endSpan(span, a, r.Method)
 		if aborted {
 			panic(http.ErrAbortHandler) // net/http hangs up: half an answer must not look like a whole one
 		}
@@ -340,7 +352,7 @@ func (s *Server) recovered(a *answer, r *http.Request, cause any) (abort bool) {
 	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		return true
 	}
-	s.log.Error("request panicked", "request", a.Header().Get(requestIDHeader), "route", a.route,
+	s.log.ErrorContext(r.Context(), "request panicked", "request", a.Header().Get(requestIDHeader), "route", a.route,
 		"panic", redact(fmt.Sprint(cause)), "stack", string(debug.Stack()))
 	if a.code != 0 {
 		return true
@@ -354,7 +366,7 @@ func (s *Server) logChange(a *answer, r *http.Request) {
 	if a.route == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return
 	}
-	s.log.Info("request", "route", a.route, "path", r.URL.Path, "by", a.bearer.Name, "status", a.status(),
+	s.log.InfoContext(r.Context(), "request", "route", a.route, "path", r.URL.Path, "by", a.bearer.Name, "status", a.status(),
 		"location", a.Header().Get("Location"), "request", a.Header().Get(requestIDHeader))
 }
 
@@ -399,6 +411,14 @@ func (a *answer) Write(b []byte) (int, error) {
 
 // Unwrap is for [http.ResponseController].
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// pattern is the route, or what stands for it where there is none: what callers make up must not become series.
+func (a *answer) pattern() string {
+	if a.route == "" {
+		return "none"
+	}
+	return a.route
+}
 
 func (a *answer) status() int {
 	if a.code == 0 {

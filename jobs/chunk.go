@@ -1,10 +1,12 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -25,6 +27,11 @@ const (
 // it once; a chunk that somebody else holds, or that is done, is left alone. An error that trying again may mend is written
 // to the chunk, which is then tried again; DoChunk returns one only if it could not even do that.
 func (s *Sweeper) DoChunk(ctx context.Context, ref lifecycle.ChunkRef) error {
+	return s.doChunk(ctx, ref, func() {})
+}
+
+// doChunk is DoChunk, and says when it has read and decided, and begins to write.
+func (s *Sweeper) doChunk(ctx context.Context, ref lifecycle.ChunkRef, writing func()) error {
 	wall := s.Wall()
 	chunk, sweep, ok, err := s.Store.ClaimChunk(ctx, ref, wall, wall.Add(chunkLease))
 	if err != nil {
@@ -33,20 +40,27 @@ func (s *Sweeper) DoChunk(ctx context.Context, ref lifecycle.ChunkRef) error {
 	if !ok {
 		return nil
 	}
+	var written lifecycle.Tally
+	ctx, span := s.beginChunk(ctx, &chunk, &sweep)
 	err = holding(ctx, chunkLease, func(ctx context.Context) (bool, error) {
 		return s.Store.KeepChunk(ctx, chunk.ChunkRef, s.Wall().Add(chunkLease))
-	}, func(ctx context.Context) error { return s.work(ctx, chunk, sweep) })
+	}, func(ctx context.Context) (err error) {
+		written, err = s.work(ctx, chunk, sweep, writing)
+		return err
+	})
+	endChunk(span, &written, err)
+	s.Metrics.chunk(ctx, s.Wall().Sub(wall), err)
 	if err != nil {
 		return s.giveBack(ctx, chunk, err)
 	}
-	if _, err := s.Store.FinishSweep(ctx, sweep.ID, s.Wall()); err != nil {
+	if _, err := s.finish(ctx, sweep.ID); err != nil {
 		s.Log.WarnContext(ctx, "could not close a sweep; the watchdog will", "sweep", sweep.ID, "error", err)
 	}
 	return nil
 }
 
 // work does the chunk: read, decide, write.
-func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecycle.Sweep) error {
+func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecycle.Sweep, writing func()) (lifecycle.Tally, error) {
 	// A worker whose clock is behind the one that opened the sweep must not find that nothing is due yet.
 	now := s.Now()
 	if now.Before(sweep.AsOf) {
@@ -55,48 +69,59 @@ func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecyc
 	// Nor must one whose clock is far ahead do what falls due in a year. What is only looked at does no harm.
 	if !sweep.DryRun {
 		if err := s.Store.CheckClock(ctx, s.Policy.Quarantine, now); err != nil {
-			return fmt.Errorf("working on chunk %s: %w", chunk.ChunkRef, err)
+			return lifecycle.Tally{}, fmt.Errorf("working on chunk %s: %w", chunk.ChunkRef, err)
 		}
 	}
-	records, failures, err := s.Store.DueRecords(ctx, chunk, lifecycle.ScanFor(sweep.Rules), sweep.AsOf)
+	reading, span := startSpan(ctx, s.Tracer, "read chunk")
+	records, failures, err := s.Store.DueRecords(reading, chunk, lifecycle.ScanFor(sweep.Rules), sweep.AsOf)
+	endSpan(span, err)
 	if err != nil {
-		return fmt.Errorf("reading chunk %s: %w", chunk.ChunkRef, err)
+		return lifecycle.Tally{}, fmt.Errorf("reading chunk %s: %w", chunk.ChunkRef, err)
 	}
 	tally := lifecycle.Tally{Found: int64(len(records) + len(failures))}
-	decided, failed := s.decide(records, sweep, now)
+	deciding, span := startSpan(ctx, s.Tracer, "decide chunk")
+	decided, failed := s.decide(deciding, records, chunk, sweep, now)
+	endSpan(span, nil)
 	failures = append(failures, failed...)
 
 	if sweep.DryRun {
 		would, err := s.foreseen(ctx, decided)
 		if err != nil {
-			return fmt.Errorf("foreseeing chunk %s: %w", chunk.ChunkRef, err)
+			return lifecycle.Tally{}, fmt.Errorf("foreseeing chunk %s: %w", chunk.ChunkRef, err)
 		}
 		tally.Add(would)
 		tally.Skipped = tally.Found - tally.Changed - int64(len(failures))
 		decided = nil
 	}
-	written, err := s.write(ctx, chunk, decided, tally, failures, now)
+	written, err := s.writeInTurn(ctx, chunk, decided, tally, failures, now, writing)
 	if err != nil {
-		return fmt.Errorf("writing chunk %s: %w", chunk.ChunkRef, err)
+		return lifecycle.Tally{}, fmt.Errorf("writing chunk %s: %w", chunk.ChunkRef, err)
 	}
-	s.Metrics.observe(decided, written)
+	s.Metrics.observe(ctx, decided, written)
 	if written.Notices > 0 && !sweep.DryRun {
 		if err := s.Bell.RingDelivery(ctx); err != nil {
-			s.Log.DebugContext(ctx, "could not ring for the courier; the watchdog will", "error", err)
+			s.Log.DebugContext(ctx, "could not ring for the courier; the watchdog will", "chunk", chunk.ChunkRef, "error", err)
 		}
 	}
-	return nil
+	return written, nil
 }
 
 // decide asks lifecycle about each record. One on which it cannot decide becomes a failure, and the others go on.
-func (s *Sweeper) decide(records []lifecycle.Stored, sweep lifecycle.Sweep, now time.Time) ([]lifecycle.Decided, []lifecycle.Failure) {
+// Decisions come in the order of the keys, in which they are written.
+func (s *Sweeper) decide(ctx context.Context, records []lifecycle.Stored, chunk lifecycle.Chunk, sweep lifecycle.Sweep, now time.Time) ([]lifecycle.Decided, []lifecycle.Failure) {
+	order := make([]int, len(records)) // a record is larger than its number
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(records[a].Key, records[b].Key) })
 	decided := make([]lifecycle.Decided, 0, len(records))
 	var failures []lifecycle.Failure
-	for _, r := range records {
-		d, err := s.evaluate(r, sweep, now)
+	for _, i := range order {
+		r := &records[i]
+		d, err := s.evaluate(ctx, r, sweep, now)
 		switch {
 		case err != nil:
-			s.Log.Error("could not decide on a record", "sweep", sweep.ID, "relationship", r.ID, "error", err)
+			s.Log.ErrorContext(ctx, "could not decide on a record", "sweep", sweep.ID, "chunk", chunk.ChunkRef, "relationship", r.ID, "error", err)
 			failures = append(failures, lifecycle.Failure{Sweep: sweep.ID, RelationshipID: r.ID, Key: r.Key, Reason: err.Error(), At: now})
 		case !d.Empty() || !due(d.Next, now):
 			// Something to do, or a stored timer that is out of date and has to be set right.
@@ -107,10 +132,10 @@ func (s *Sweeper) decide(records []lifecycle.Stored, sweep lifecycle.Sweep, now 
 }
 
 // evaluate is lifecycle.Evaluate, with a record that breaks it turned into an error: one bad record must not stop the rest.
-func (s *Sweeper) evaluate(r lifecycle.Stored, sweep lifecycle.Sweep, now time.Time) (d lifecycle.Decided, err error) {
+func (s *Sweeper) evaluate(ctx context.Context, r *lifecycle.Stored, sweep lifecycle.Sweep, now time.Time) (d lifecycle.Decided, err error) {
 	defer func() {
 		if x := recover(); x != nil {
-			s.Log.Error("evaluating a record panicked", "relationship", r.ID, "panic", x, "stack", string(debug.Stack()))
+			s.Log.ErrorContext(ctx, "evaluating a record panicked", "sweep", sweep.ID, "relationship", r.ID, "panic", x, "stack", string(debug.Stack()))
 			err = fmt.Errorf("evaluating the record: %v", x)
 		}
 	}()
@@ -163,6 +188,16 @@ func addressed(to []lifecycle.Addressee, audiences []lifecycle.Audience, endpoin
 	return audiences, endpoints
 }
 
+// writeInTurn writes when there is a pen for it, and says so.
+func (s *Sweeper) writeInTurn(ctx context.Context, chunk lifecycle.Chunk, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time,
+	writing func()) (written lifecycle.Tally, err error) {
+	defer s.Pens.take(ctx)()
+	writing()
+	ctx, span := startSpan(ctx, s.Tracer, "write chunk")
+	defer func() { endSpan(span, err) }()
+	return s.write(ctx, chunk, decided, tally, failures, now)
+}
+
 // write writes the decisions and closes the chunk. Where the database refuses the page as a whole, it is halved until the
 // record that it refuses stands alone: that one becomes a failure, and the others go through.
 //
@@ -177,7 +212,7 @@ func (s *Sweeper) write(ctx context.Context, chunk lifecycle.Chunk, decided []li
 			return written, err
 		}
 	}
-	s.Log.WarnContext(ctx, "a chunk cannot be written as a whole; looking for the record", "chunk", ref, "error", err)
+	s.Log.WarnContext(ctx, "a chunk cannot be written as a whole; looking for the record", "sweep", ref.Sweep, "chunk", ref, "error", err)
 	applied, failed, err := s.applyHalves(ctx, ref, decided, insist, now)
 	if err != nil {
 		return lifecycle.Tally{}, err
@@ -212,13 +247,11 @@ func (s *Sweeper) applyHalves(ctx context.Context, ref lifecycle.ChunkRef, decid
 // giveBack writes why a claim failed, so that the chunk is tried again after a while.
 func (s *Sweeper) giveBack(ctx context.Context, chunk lifecycle.Chunk, cause error) error {
 	if errors.Is(cause, errLeaseLost) {
-		s.Log.WarnContext(ctx, "left a chunk to another worker", "chunk", chunk.ChunkRef)
+		s.Log.WarnContext(ctx, "left a chunk to another worker", "sweep", chunk.Sweep, "chunk", chunk.ChunkRef)
 		return nil
 	}
 	wait := min(firstRetry<<min(chunk.Attempts, 10), lastRetry)
-	s.Log.ErrorContext(ctx, "a chunk failed and will be tried again", "chunk", chunk.ChunkRef, "wait", wait, "error", cause)
-	s.Metrics.chunkFailed()
-
+	s.Log.ErrorContext(ctx, "a chunk failed and will be tried again", "sweep", chunk.Sweep, "chunk", chunk.ChunkRef, "wait", wait, "error", cause)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), chunkLease)
 	defer cancel()
 	if err := s.Store.FailChunk(ctx, chunk.ChunkRef, cause.Error(), s.Wall().Add(wait)); err != nil {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
@@ -37,7 +39,8 @@ type Courier struct {
 	Now      func() time.Time  // the deployment's clock: when a letter was sent, and what is outdated by then
 	Wall     func() time.Time  // the machine's clock: leases, and waits between attempts
 	Log      *slog.Logger
-	Metrics  *Metrics // may be nil
+	Metrics  *Metrics     // may be nil
+	Tracer   trace.Tracer // nil: nothing is traced
 }
 
 // Deliver sends until nothing waits on any channel, or ctx ends. What could not be sent waits to be tried again, and is no

@@ -12,12 +12,13 @@ const (
 	// longer: a sweep may take hours after an outage, or hang.
 	sweepsFirst = time.Minute
 
-	// sweepLook is how often it is looked whether a sweep is over. Most are over at once, and whoever moves a test clock waits for the
-	// letters of each step.
-	sweepLook = 20 * time.Millisecond
+	// sweepLook is how soon it is looked again whether a sweep is over. Most are over at once, and whoever moves a test clock waits for
+	// the letters of each step. Who has waited for longer looks less often, up to seldomLook: looking takes time from the sweep.
+	sweepLook, seldomLook = 20 * time.Millisecond, 500 * time.Millisecond
 )
 
-// A giveWay has the lanes of one delivery wait while sweeps are at work, in whatever process. The zero patience is full.
+// A giveWay has the lanes of one delivery wait while sweeps are at work, in whatever process. Its
+// patience is for all of them together, and begins anew with each delivery and with each moment without a sweep.
 type giveWay struct {
 	looking chan struct{} // holds whoever looks: the others wait for the same
 	waited  time.Duration // since there was no sweep
@@ -46,9 +47,10 @@ func (g *giveWay) wait(ctx context.Context, c *Courier) error {
 		if g.waited >= sweepsFirst {
 			return nil
 		}
+		pause := min(max(sweepLook, g.waited/8), seldomLook)
 		select {
-		case <-time.After(sweepLook):
-			g.waited += sweepLook
+		case <-time.After(pause):
+			g.waited += pause
 		case <-ctx.Done():
 			return ctx.Err()
 		}

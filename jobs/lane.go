@@ -17,6 +17,9 @@ import (
 // for ten minutes. Source: RFC 5321, section 4.5.3.2.6.
 const longestSend = 11 * time.Minute
 
+// mostPassed is how many letters to nowhere go in one transaction.
+const mostPassed = 10_000
+
 // A lane sends what waits on one channel. Its stages work side by side: while some letters are on their way, the next ones are
 // claimed and written, and it is noted what became of the last ones.
 type lane struct {
@@ -103,6 +106,10 @@ func (d *drive) claimAll(written chan<- []lifecycle.Letter) (claimed int) {
 			d.halt(err)
 			return claimed
 		}
+		if err := d.pass(); err != nil {
+			d.halt(err)
+			return claimed
+		}
 		claim := d.claim(d.channel, d.pace.batch())
 		letters, err := d.Store.ClaimLetters(d.ctx, claim)
 		if err != nil {
@@ -130,6 +137,24 @@ func (d *drive) claimAll(written chan<- []lifecycle.Letter) (claimed int) {
 	return claimed
 }
 
+// pass sends what leads nowhere, without claiming it.
+func (d *drive) pass() error {
+	if n, ok := d.Notifier.(leadsNowhere); !ok || !n.LeadsNowhere(d.channel) {
+		return nil
+	}
+	for d.ctx.Err() == nil {
+		passed, err := d.Store.PassLetters(d.ctx, d.claim(d.channel, mostPassed))
+		if err != nil {
+			return fmt.Errorf("passing notices on channel %s: %w", d.channel, err)
+		}
+		d.Metrics.passed(d.channel, passed)
+		if passed < mostPassed {
+			break
+		}
+	}
+	return nil
+}
+
 // prepareAll looks at each letter again and writes its message, on all processors. It answers with those to be sent, and
 // settles the others.
 func (d *drive) prepareAll(letters []lifecycle.Letter, now time.Time) (ready []lifecycle.Letter) {
@@ -140,7 +165,7 @@ func (d *drive) prepareAll(letters []lifecycle.Letter, now time.Time) (ready []l
 	for from := 0; from < len(letters); from += share {
 		writing.Go(func() error {
 			for i := from; i < min(from+share, len(letters)); i++ {
-				outcomes[i], settled[i], errs[i] = d.prepare(&letters[i], now)
+				outcomes[i], settled[i], errs[i] = d.prepare(d.ctx, &letters[i], now)
 			}
 			return nil
 		})
@@ -171,7 +196,7 @@ func (d *drive) unwritten(l lifecycle.Letter, cause error) {
 		d.halt(fmt.Errorf("counting an attempt at notice %s: %w", l.NoticeID, err))
 		d.settler.add(d.back(&l, nil))
 	case len(mine) == 1:
-		d.settler.add(d.outcome(&mine[0], cause))
+		d.settler.add(d.outcome(d.ctx, &mine[0], cause))
 	default:
 		d.held.lose([]lifecycle.Letter{l}, nil)
 	}
@@ -219,22 +244,25 @@ func (d *drive) attempt(l lifecycle.Letter) lifecycle.Settled {
 		return d.back(&l, nil)
 	}
 	from := d.Wall()
-	err := d.send(&l)
+	ctx, span := d.beginLetter(d.sending, &l)
+	err := d.send(ctx, &l)
+	outcome := attemptOutcome(err)
+	endLetter(span, outcome)
 	if d.sending.Err() == nil { // else it was broken off by ourselves, for which the channel is not to blame
 		if stop := d.breaker.note(d.noting, d.Courier, &l, err); stop != nil {
 			d.halt(stop)
 		}
 	}
-	d.Metrics.attempted(d.channel, attemptOutcome(err), d.Wall().Sub(from))
-	return d.outcome(&l, err)
+	d.Metrics.attempted(ctx, &l, outcome, d.Wall().Sub(from), d.Now())
+	return d.outcome(ctx, &l, err)
 }
 
-func (d *drive) send(l *lifecycle.Letter) (err error) {
-	ctx, cancel := context.WithTimeout(d.sending, longestSend)
+func (d *drive) send(ctx context.Context, l *lifecycle.Letter) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, longestSend)
 	defer cancel()
 	defer func() {
 		if x := recover(); x != nil {
-			err = fmt.Errorf("%w: %w", lifecycle.ErrUnknown, d.panicked("sending", l, x))
+			err = fmt.Errorf("%w: %w", lifecycle.ErrUnknown, d.panicked(ctx, "sending", l, x))
 		}
 	}()
 	err = d.Notifier.Send(ctx, *l)

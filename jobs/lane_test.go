@@ -404,3 +404,30 @@ func TestNoticesForAChannelThatNobodyHasAreTold(t *testing.T) {
 	require.Equal(t, 1, strings.Count(log.String(), "nobody has been given"), log.String())
 	require.Contains(t, log.String(), "channel=pager")
 }
+
+// A postbox whose mail leads nowhere.
+type bottomless struct{ *postbox }
+
+func (bottomless) LeadsNowhere(channel string) bool { return channel == lifecycle.DefaultChannel }
+
+func TestLettersToNowhereAreNotHandedOver(t *testing.T) {
+	d := deploy(t)
+	d.agents("agent@partner.example")
+	d.routed("mail", "desk")
+	d.courier.Notifier = bottomless{d.outbox}
+	r := active(100, start.Add(7*lifecycle.Day))
+	r.WarnAfter = r.Activated
+	d.load(append(many(19, start), r)...)
+	d.sweep()
+	_, err := d.db.Act(t.Context(), r.ID, d.policy, func(c lifecycle.Case) (lifecycle.Decision, error) {
+		return c.Act(d.policy, d.now, lifecycle.Action{Kind: lifecycle.SetAutoExtend, By: lifecycle.Partner, AutoExtend: true})
+	})
+	require.NoError(t, err)
+	d.deliver()
+	require.Equal(t, 38, d.letters()[lifecycle.NoticeSent])
+	require.Equal(t, 2, d.letters()[lifecycle.NoticeWithdrawn], "what is outdated is found out all the same")
+	require.Len(t, d.outbox.handed, 19)
+	for _, l := range d.outbox.handed {
+		require.Equal(t, "desk", l.Channel)
+	}
+}

@@ -90,6 +90,7 @@ type conditionCollector struct {
 	at   time.Time
 
 	share, changes, objective, within, atCapacity, concerns *prometheus.Desc
+	lastTick, interval, running, longest, ping              *prometheus.Desc
 }
 
 // NewConditionCollector shows how many changes were on time, for all processes of the deployment, whether workers keep up, and
@@ -106,12 +107,19 @@ func NewConditionCollector(read func(context.Context) lifecycle.Condition, p *li
 		within:     prometheus.NewDesc("tenure_lateness_objective_seconds", "How late a change may be and still be on time, by rule.", []string{"rule"}, nil),
 		atCapacity: prometheus.NewDesc("tenure_at_capacity", "1 where the sweeps of a rule take longer than it is from one to the next, though workers work.", []string{"rule"}, nil),
 		concerns:   prometheus.NewDesc("tenure_concerns", "Things that need attention: `tenure status` names them.", nil, nil),
+		lastTick: prometheus.NewDesc("tenure_last_tick_timestamp_seconds", "When a scheduler last ticked for a rule, in seconds since 1970 by the machine's clock; "+
+			"missing where none ever has.", []string{"rule"}, nil),
+		interval: prometheus.NewDesc("tenure_schedule_interval_seconds", "The longest time between two ticks of a rule's schedule; missing where it has none.", []string{"rule"}, nil),
+		running:  prometheus.NewDesc("tenure_running_sweeps", "Sweeps that are not over; those that are held are not counted.", nil, nil),
+		longest:  prometheus.NewDesc("tenure_oldest_running_sweep_seconds", "For how long the oldest of them has been running; 0 where none is.", nil, nil),
+		ping:     prometheus.NewDesc("tenure_database_ping_seconds", "Time that the database took to answer; missing where it did not.", nil, nil),
 	}
 }
 
 // Describe satisfies [prometheus.Collector].
 func (c *conditionCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.share, c.changes, c.objective, c.within, c.atCapacity, c.concerns} {
+	for _, d := range []*prometheus.Desc{c.share, c.changes, c.objective, c.within, c.atCapacity, c.concerns,
+		c.lastTick, c.interval, c.running, c.longest, c.ping} {
 		descs <- d
 	}
 }
@@ -125,9 +133,21 @@ func (c *conditionCollector) Collect(metrics chan<- prometheus.Metric) {
 	const percent, precision = 100, 1e6 // as it is written, not as it is divided
 	gauge(c.concerns, float64(len(condition.Concerns(c.policy))))
 	gauge(c.objective, math.Round(c.policy.Lateness.Share*precision)/(percent*precision))
+	if condition.Database.Fault == "" {
+		running, longest := running(&condition)
+		gauge(c.running, float64(running))
+		gauge(c.longest, longest.Seconds())
+		gauge(c.ping, condition.Database.Took.Seconds())
+	}
 	for i := range condition.Rules {
 		r := &condition.Rules[i]
 		rule := string(r.Rule)
+		if !r.LastTick.IsZero() {
+			gauge(c.lastTick, float64(r.LastTick.UnixMilli())/1e3, rule)
+		}
+		if r.Interval > 0 {
+			gauge(c.interval, r.Interval.Seconds(), rule)
+		}
 		gauge(c.within, r.Objective(c.policy).Allowed().Seconds(), rule)
 		gauge(c.atCapacity, map[bool]float64{true: 1}[condition.AtCapacity(r)], rule)
 		for w := range lifecycle.LatenessWindows {
@@ -139,6 +159,17 @@ func (c *conditionCollector) Collect(metrics chan<- prometheus.Metric) {
 			}
 		}
 	}
+}
+
+// running are the sweeps that are not over, and for how long the oldest of them has been running.
+func running(c *lifecycle.Condition) (n int, longest time.Duration) {
+	for i := range c.Sweeps {
+		if s := &c.Sweeps[i]; s.State == lifecycle.SweepRunning {
+			n++
+			longest = max(longest, c.Wall.Sub(s.OpenedAt))
+		}
+	}
+	return n, longest
 }
 
 func (c *conditionCollector) latest() lifecycle.Condition {

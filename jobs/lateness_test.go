@@ -53,7 +53,9 @@ func TestConditionIsShownAsMetrics(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	collector := jobs.NewConditionCollector(func(context.Context) lifecycle.Condition {
 		reads++
-		return lifecycle.Condition{At: now, Wall: now, Rules: []lifecycle.RuleCondition{{Rule: lifecycle.EndTerm, Interval: time.Minute, LastTick: now,
+		return lifecycle.Condition{At: now, Wall: now, Database: lifecycle.Dependency{Took: 4 * time.Millisecond}, Sweeps: []lifecycle.Sweep{
+			{State: lifecycle.SweepHeld, OpenedAt: now.Add(-time.Hour)}, {State: lifecycle.SweepRunning, OpenedAt: now.Add(-time.Minute)},
+			{State: lifecycle.SweepRunning, OpenedAt: now}}, Rules: []lifecycle.RuleCondition{{Rule: lifecycle.EndTerm, Interval: time.Minute, LastTick: now,
 			Late: [lifecycle.LatenessWindows]lifecycle.LatenessCounts{{1: 3, 600: 1}, {1: 7, 600: 1}, {1: 8}}}}}
 	}, lifecycle.DefaultPolicy(), func() time.Time { return now })
 	registry.MustRegister(collector)
@@ -64,6 +66,11 @@ func TestConditionIsShownAsMetrics(t *testing.T) {
 	require.Equal(t, map[string]float64{"end-term": 300}, shown(t, registry, "tenure_lateness_objective_seconds"))
 	require.Equal(t, map[string]float64{"end-term": 0}, shown(t, registry, "tenure_at_capacity"))
 	require.Equal(t, map[string]float64{"": 1}, shown(t, registry, "tenure_concerns"))
+	require.Equal(t, map[string]float64{"end-term": float64(start.Unix())}, shown(t, registry, "tenure_last_tick_timestamp_seconds"))
+	require.Equal(t, map[string]float64{"end-term": 60}, shown(t, registry, "tenure_schedule_interval_seconds"))
+	require.Equal(t, map[string]float64{"": 2}, shown(t, registry, "tenure_running_sweeps"), "one that is held waits, and does not run")
+	require.Equal(t, map[string]float64{"": 60}, shown(t, registry, "tenure_oldest_running_sweep_seconds"))
+	require.Equal(t, map[string]float64{"": 0.004}, shown(t, registry, "tenure_database_ping_seconds"))
 	require.Equal(t, 1, reads, "whoever asks often gets what was read")
 	now = now.Add(time.Minute)
 	shown(t, registry, "tenure_concerns")

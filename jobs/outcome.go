@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -23,14 +24,14 @@ const (
 
 // prepare looks at the record again and writes the message, unless that was done before. settled says that the letter is not to
 // be sent; outcomes then say why, and at any rate which items of a digest are left out. The error is that of writing.
-func (c *Courier) prepare(l *lifecycle.Letter, now time.Time) (outcomes []lifecycle.Settled, settled bool, err error) {
+func (c *Courier) prepare(ctx context.Context, l *lifecycle.Letter, now time.Time) (outcomes []lifecycle.Settled, settled bool, err error) {
 	status, reason, outcomes := c.outdated(l, now)
 	if status != "" {
 		return append(outcomes, lifecycle.Settled{NoticeID: l.NoticeID, Claim: l.Claim, Status: status, Reason: reason, At: now}), true, nil
 	}
 	if l.MessageID == "" {
 		l.Written = now
-		err = c.render(l)
+		err = c.render(ctx, l)
 	}
 	return outcomes, false, err
 }
@@ -62,10 +63,10 @@ func (c *Courier) outdated(l *lifecycle.Letter, now time.Time) (status lifecycle
 	return "", "", items
 }
 
-func (c *Courier) render(l *lifecycle.Letter) (err error) {
+func (c *Courier) render(ctx context.Context, l *lifecycle.Letter) (err error) {
 	defer func() {
 		if x := recover(); x != nil {
-			err = c.panicked("writing", l, x)
+			err = c.panicked(ctx, "writing", l, x)
 		}
 	}()
 	id, message, err := c.Notifier.Render(*l)
@@ -76,13 +77,13 @@ func (c *Courier) render(l *lifecycle.Letter) (err error) {
 	return nil
 }
 
-func (c *Courier) panicked(doing string, l *lifecycle.Letter, x any) error {
-	c.Log.Error(doing+" a notice panicked", "notice", l.NoticeID, "channel", l.Channel, "panic", x, "stack", string(debug.Stack()))
+func (c *Courier) panicked(ctx context.Context, doing string, l *lifecycle.Letter, x any) error {
+	c.Log.ErrorContext(ctx, doing+" a notice panicked", "notice", l.NoticeID, "channel", l.Channel, "panic", x, "stack", string(debug.Stack()))
 	return fmt.Errorf("%s it panicked: %v", doing, x)
 }
 
 // outcome is what becomes of a letter after an attempt that ended with err.
-func (c *Courier) outcome(l *lifecycle.Letter, err error) lifecycle.Settled {
+func (c *Courier) outcome(ctx context.Context, l *lifecycle.Letter, err error) lifecycle.Settled {
 	if err != nil && (errors.Is(err, lifecycle.ErrUnavailable) || errors.Is(err, lifecycle.ErrSwitchedOff)) {
 		return c.back(l, err)
 	}
@@ -95,12 +96,12 @@ func (c *Courier) outcome(l *lifecycle.Letter, err error) lifecycle.Settled {
 	if errors.Is(err, lifecycle.ErrPermanent) || l.Attempts >= mostAttempts {
 		s.Status = lifecycle.NoticeDead
 		s.Unknown = s.Unknown && !errors.Is(err, lifecycle.ErrPermanent)
-		c.Log.Error("a notice is given up", "notice", l.NoticeID, "channel", l.Channel, "attempts", l.Attempts, "error", err)
+		c.Log.ErrorContext(ctx, "a notice is given up", "notice", l.NoticeID, "channel", l.Channel, "attempts", l.Attempts, "error", err)
 		return s
 	}
 	s.Status = lifecycle.NoticeFailed
 	s.NextAttempt = c.Wall().Add(max(backOff(firstResend, longestResend, l.Attempts), askedFor(err)))
-	c.Log.Warn("a notice could not be sent and will be tried again", "notice", l.NoticeID, "channel", l.Channel, "attempts", l.Attempts,
+	c.Log.WarnContext(ctx, "a notice could not be sent and will be tried again", "notice", l.NoticeID, "channel", l.Channel, "attempts", l.Attempts,
 		"unknown", s.Unknown, "next", s.NextAttempt, "error", err)
 	return s
 }

@@ -15,9 +15,11 @@ import (
 
 // The tasks. Each says only where to look; what to do stands in the database.
 const (
-	taskCut     = "tenure:cut"
-	taskChunk   = "tenure:chunk"
-	taskDeliver = "tenure:deliver"
+	taskPrefix = "tenure:"
+
+	taskCut     = taskPrefix + string(lifecycle.TaskCut)
+	taskChunk   = taskPrefix + string(lifecycle.TaskChunk)
+	taskDeliver = taskPrefix + string(lifecycle.TaskDeliver)
 )
 
 // The queues. Chunks come before notices: what is not recorded cannot be told. What somebody died over comes before what nobody has begun:
@@ -40,7 +42,8 @@ const (
 // A Queue rings workers through asynq.
 //
 // Nothing depends on what asynq remembers. A task's id holds what it is about and a slice of time, so that ringing often does
-// not pile tasks up, and a task that asynq has kept or archived cannot block a later one for long.
+// not pile tasks up, and a task that asynq has kept or archived cannot block a later one for long. Its headers carry the span of whoever
+// rings, so that what the worker does is seen as part of it.
 type Queue struct {
 	client *asynq.Client
 	wall   func() time.Time
@@ -94,7 +97,7 @@ func (q *Queue) ring(ctx context.Context, kind, queue, id string, slice time.Dur
 	ctx, cancel := context.WithTimeout(ctx, ringTimeout)
 	defer cancel()
 	id = fmt.Sprintf("%s-%d", id, q.wall().UnixNano()/int64(slice))
-	_, err = q.client.EnqueueContext(ctx, asynq.NewTask(kind, body),
+	_, err = q.client.EnqueueContext(ctx, asynq.NewTaskWithHeaders(kind, body, headers(ctx)),
 		asynq.TaskID(id), asynq.Queue(queue), asynq.Timeout(taskTimeout),
 		asynq.MaxRetry(3), // of the bell, not of the work: with 0 a crash would archive the task for good
 	)

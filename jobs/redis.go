@@ -173,15 +173,9 @@ var ErrRedisUnfit = errors.New("this Redis cannot be used")
 // CheckRedis asks the server what it is: one older than 6.2 is refused with [ErrRedisUnfit], one that may throw tasks away
 // when its memory is full is warned about. Any other error means that it could not be asked.
 func CheckRedis(ctx context.Context, client redis.UniversalClient, log *slog.Logger) error {
-	info, err := client.Info(ctx).Result()
+	fields, err := askRedis(ctx, client)
 	if err != nil {
 		return fmt.Errorf("asking Redis for its version: %w", err)
-	}
-	fields := map[string]string{}
-	for line := range strings.Lines(info) {
-		if key, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			fields[key] = value
-		}
 	}
 	if v := fields["redis_version"]; v != "" && olderThan(v, oldestRedis) {
 		return fmt.Errorf("%w: it is version %s, and %d.%d is the oldest that will do; upgrade it", ErrRedisUnfit, v, oldestRedis[0], oldestRedis[1])
@@ -191,6 +185,21 @@ func CheckRedis(ctx context.Context, client redis.UniversalClient, log *slog.Log
 			"set maxmemory-policy to noeviction", "maxmemory-policy", policy)
 	}
 	return nil
+}
+
+// askRedis asks the server what it is, and how it fares.
+func askRedis(ctx context.Context, client redis.UniversalClient) (map[string]string, error) {
+	info, err := client.Info(ctx).Result()
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]string{}
+	for line := range strings.Lines(info) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			fields[key] = value
+		}
+	}
+	return fields, nil
 }
 
 func olderThan(version string, oldest [2]int) bool {

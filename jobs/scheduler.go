@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -77,9 +78,11 @@ func (s *Scheduler) Run(ctx context.Context) error {
 func (s *Scheduler) tick(ctx context.Context, rule lifecycle.RuleName, nominal time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
+	ctx, span := startSpan(ctx, s.Sweeper.Tracer, "tick", attrRule.String(string(rule)))
 	sweep, opened, err := s.Sweeper.Open(ctx, lifecycle.SweepRequest{
 		Rules: []lifecycle.RuleName{rule}, Trigger: lifecycle.TriggerSchedule, Tick: nominal.UTC(),
 	})
+	endSpan(span, err)
 	switch {
 	case err != nil && !errors.Is(ctx.Err(), context.Canceled):
 		s.Log.ErrorContext(ctx, "a tick was missed, and will be caught up on", "rule", rule, "tick", nominal, "error", err)
@@ -98,7 +101,10 @@ func (s *Scheduler) catchUp(ctx context.Context, schedules map[lifecycle.RuleNam
 		tick := s.Sweeper.Wall().Truncate(missedEvery)
 		var sweep lifecycle.Sweep
 		var opened lifecycle.Opened
+		var span trace.Span
+		ctx, span = startSpan(ctx, s.Sweeper.Tracer, "catch up", attrRules.StringSlice(names(missed)))
 		sweep, opened, err = s.Sweeper.Open(ctx, lifecycle.SweepRequest{Rules: missed, Trigger: lifecycle.TriggerCatchUp, Tick: tick})
+		endSpan(span, err)
 		s.Log.InfoContext(ctx, "catching up on missed ticks", "rules", missed, "sweep", sweep.ID, "opened", opened)
 	}
 	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {

@@ -43,8 +43,9 @@ type SweepStore interface {
 	// nothing left to cut.
 	CutChunks(ctx context.Context, sweep int64, size, most int) (chunks []lifecycle.ChunkRef, cut bool, err error)
 
-	// FinishSweep marks a sweep done if it is cut and none of its chunks is open, and says whether it is over now.
-	FinishSweep(ctx context.Context, sweep int64, at time.Time) (over bool, err error)
+	// FinishSweep marks a sweep done if it is cut and none of its chunks is open, and says whether it is over now, and whether it was
+	// this call that closed it.
+	FinishSweep(ctx context.Context, sweep int64, at time.Time) (over, closed bool, err error)
 
 	// CancelSweep stops a running sweep: its open chunks are dropped, those at work finish; or drops one that is held.
 	// [lifecycle.ErrNotRunning] if it is over.
@@ -111,6 +112,10 @@ type OutboxStore interface {
 	// nothing; of one that failed last, a single letter, and nobody else gets another one before the lease ends.
 	ClaimLetters(ctx context.Context, c lifecycle.Claim) ([]lifecycle.Letter, error)
 
+	// PassLetters counts as sent by now what is ready on a channel that leads nowhere, and says how many letters that were, at most so many
+	// as the claim says. What has to be looked at again before it is sent, letter by letter, it leaves to ClaimLetters.
+	PassLetters(ctx context.Context, c lifecycle.Claim) (passed int64, err error)
+
 	// KeepLetters prolongs the lease of claimed letters that are not settled, and says of which: not of those that somebody else
 	// has claimed since.
 	KeepLetters(ctx context.Context, letters []lifecycle.Letter, leaseUntil time.Time) (kept []lifecycle.NoticeID, err error)
@@ -151,4 +156,10 @@ type Notifier interface {
 	// Send hands a rendered letter over on its channel. How it fails says [lifecycle.ErrPermanent] and what stands beside it
 	// there.
 	Send(ctx context.Context, l lifecycle.Letter) error
+}
+
+// A Notifier may have channels that lead nowhere: to send on them does nothing and cannot fail, so their letters need no message, no
+// lease and no note that an attempt begins.
+type leadsNowhere interface {
+	LeadsNowhere(channel string) bool
 }

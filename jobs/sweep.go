@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -51,10 +52,14 @@ type Sweeper struct {
 	Now     func() time.Time // the deployment's clock: in a sandbox, one that is moved by hand
 	Wall    func() time.Time // the machine's clock, for leases
 	Log     *slog.Logger
-	Metrics *Metrics // may be nil
+	Metrics *Metrics     // may be nil
+	Tracer  trace.Tracer // nil: nothing is traced
+	Tells   bool         // of each sweep that found something and that it closes, in the log
 
 	ChunkSize int // records; 0: DefaultChunkSize
 	Parallel  int // chunks at a time in Run; 0: one
+
+	Pens Pens // for whoever writes a chunk; nil: one for everybody
 }
 
 // RequestSweep opens a sweep that somebody asked for, and rings for its being cut; no rules are all rules. A running sweep
@@ -67,6 +72,7 @@ func (s *Sweeper) RequestSweep(ctx context.Context, rules []lifecycle.RuleName, 
 func (s *Sweeper) Open(ctx context.Context, req lifecycle.SweepRequest) (lifecycle.Sweep, lifecycle.Opened, error) {
 	sweep, opened, err := s.open(ctx, req)
 	if err == nil && opened == lifecycle.OpenedNew {
+		ctx := under(ctx, remote(sweep.Trace))
 		if err := s.Bell.RingCut(ctx, sweep.ID); err != nil {
 			s.Log.WarnContext(ctx, "could not ring for a new sweep; the watchdog will", "sweep", sweep.ID, "error", err)
 		}
@@ -82,11 +88,28 @@ func (s *Sweeper) open(ctx context.Context, req lifecycle.SweepRequest) (lifecyc
 		req.OpenedAt = s.Wall()
 	}
 	req.Quarantine = s.Policy.Quarantine
+	ctx, span := startSpan(ctx, s.Tracer, "open sweep", attrTrigger.String(string(req.Trigger)), attrRules.StringSlice(names(req.Rules)))
 	sweep, opened, err := s.Store.OpenSweep(ctx, req)
 	if err != nil {
-		return sweep, opened, fmt.Errorf("opening a sweep: %w", err)
+		err = fmt.Errorf("opening a sweep: %w", err)
+		endSpan(span, err)
+		return sweep, opened, err
 	}
+	s.Metrics.opened(req.Trigger, opened)
+	span.SetAttributes(attrSweep.Int64(sweep.ID), attrOpened.String(string(opened)))
+	if elsewhere := remote(sweep.Trace); elsewhere.IsValid() && opened != lifecycle.OpenedNew {
+		span.AddLink(trace.Link{SpanContext: elsewhere})
+	}
+	endSpan(span, nil)
 	return sweep, opened, nil
+}
+
+func names(rules []lifecycle.RuleName) []string {
+	names := make([]string, len(rules))
+	for i, rule := range rules {
+		names[i] = string(rule)
+	}
+	return names
 }
 
 // ApproveSweep lets a held sweep do what it was held for, and rings for its being cut.
@@ -113,7 +136,7 @@ func (s *Sweeper) CancelSweep(ctx context.Context, id int64) error {
 // Cut cuts a sweep into chunks and rings for each. Cutting is remembered as it goes: another scanner goes on where this one
 // died, and two at once do no harm. A single chunk is done right away: to ring, and wait until somebody hears, takes longer.
 func (s *Sweeper) Cut(ctx context.Context, sweep int64) error {
-	return s.cut(ctx, sweep, func(chunks []lifecycle.ChunkRef, all bool) error {
+	return s.cut(ctx, sweep, func(ctx context.Context, chunks []lifecycle.ChunkRef, all bool) error {
 		if all && len(chunks) == 1 && s.DoChunk(ctx, chunks[0]) == nil {
 			return nil
 		}
@@ -125,7 +148,9 @@ func (s *Sweeper) Cut(ctx context.Context, sweep int64) error {
 }
 
 // cut tells each batch of chunks, and whether these are all that the sweep has.
-func (s *Sweeper) cut(ctx context.Context, sweep int64, each func(chunks []lifecycle.ChunkRef, all bool) error) error {
+func (s *Sweeper) cut(ctx context.Context, sweep int64, each func(ctx context.Context, chunks []lifecycle.ChunkRef, all bool) error) (err error) {
+	ctx, span := startSpan(ctx, s.Tracer, "cut sweep", attrSweep.Int64(sweep))
+	defer func() { endSpan(span, err) }()
 	size := s.ChunkSize
 	if size == 0 {
 		size = DefaultChunkSize
@@ -139,15 +164,35 @@ func (s *Sweeper) cut(ctx context.Context, sweep int64, each func(chunks []lifec
 			return fmt.Errorf("cutting sweep %d: %w", sweep, err)
 		}
 		if len(chunks) > 0 {
-			if err := each(chunks, first && done); err != nil {
+			if err := each(ctx, chunks, first && done); err != nil {
 				return err
 			}
 		}
 		if done {
-			_, err := s.Store.FinishSweep(ctx, sweep, s.Wall())
+			_, err := s.finish(ctx, sweep)
 			return err
 		}
 	}
+}
+
+// finish closes a sweep of which nothing is left to do, and tells what it has done, once. over says whether it is closed, by whomever.
+func (s *Sweeper) finish(ctx context.Context, id int64) (over bool, err error) {
+	over, closed, err := s.Store.FinishSweep(ctx, id, s.Wall())
+	if err != nil || !closed {
+		return over, err
+	}
+	sweep, err := s.Store.Sweep(ctx, id)
+	if err != nil {
+		s.Log.WarnContext(ctx, "a sweep is done, and what it did could not be read", "sweep", id, "error", err)
+		return over, nil
+	}
+	s.Metrics.finished(within(ctx, sweep.Trace), &sweep)
+	if s.Tells && sweep.Found > 0 {
+		s.Log.InfoContext(within(ctx, sweep.Trace), "sweep", "sweep", sweep.ID, "trigger", sweep.Trigger, "rules", sweep.Rules, "dry_run", sweep.DryRun,
+			"found", sweep.Found, "changed", sweep.Changed, "skipped", sweep.Skipped, "failed", sweep.Failed, "notices", sweep.Notices,
+			"lateness", sweep.Lateness, "chunks", sweep.Chunks, "took", sweep.FinishedAt.Sub(sweep.OpenedAt))
+	}
+	return over, nil
 }
 
 // examine has a sweep held that looks wrong. That is said once, by whoever finds it.
@@ -183,7 +228,7 @@ func (s *Sweeper) See(ctx context.Context, sweep lifecycle.Sweep, progress func(
 			progress(now)
 		}
 	}
-	err := s.cut(ctx, sweep.ID, func(chunks []lifecycle.ChunkRef, _ bool) error {
+	err := s.cut(within(ctx, sweep.Trace), sweep.ID, func(ctx context.Context, chunks []lifecycle.ChunkRef, _ bool) error {
 		if err := s.Bell.RingChunks(ctx, chunks); err != nil {
 			s.Log.DebugContext(ctx, "no other worker can be rung; this process does it all", "error", err)
 		}
@@ -216,7 +261,7 @@ func (s *Sweeper) await(ctx context.Context, id int64, report func()) (lifecycle
 		if err := s.DoChunks(ctx, idle); err != nil {
 			return sweep, err
 		}
-		if over, err := s.Store.FinishSweep(ctx, id, s.Wall()); err != nil || over {
+		if over, err := s.finish(ctx, id); err != nil || over {
 			if err != nil {
 				return sweep, err
 			}

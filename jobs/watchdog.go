@@ -100,12 +100,13 @@ func (w *Watchdog) lookAfter(ctx context.Context, sweeps []lifecycle.Sweep) erro
 // attend sees to it that a sweep is cut, and closed when its last worker died before it could.
 func (w *Watchdog) attend(ctx context.Context, s lifecycle.Sweep) error {
 	if s.Cut {
-		_, err := w.Sweeper.Store.FinishSweep(ctx, s.ID, w.Sweeper.Wall())
+		_, err := w.Sweeper.finish(within(ctx, s.Trace), s.ID)
 		return err
 	}
 	if !w.uncut[s.ID] {
 		return nil // new since the last look, and rung for just now
 	}
+	ctx = within(ctx, s.Trace)
 	if w.heard(ctx, w.Sweeper.Bell.RingCut(ctx, s.ID)) {
 		return nil
 	}

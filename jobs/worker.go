@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -18,11 +21,13 @@ import (
 type Worker struct {
 	Sweeper     *Sweeper
 	Courier     *Courier
-	Concurrency int           // tasks at a time; 0: as many as there are processors
+	Concurrency int           // chunks that are written at a time; 0: as many as there are processors
 	Poll        time.Duration // how often an empty queue is asked; 0: 25 ms
 	Log         *slog.Logger
 
 	delivery delivery
+	sweeper  *Sweeper // with the pens of this worker
+	writing  sync.WaitGroup
 }
 
 // Run works until ctx ends, then lets running tasks finish: no task is broken off before shutdownTimeout, and no letter that is
@@ -32,8 +37,15 @@ func (w *Worker) Run(ctx context.Context, client redis.UniversalClient) error {
 	if poll == 0 {
 		poll = 25 * time.Millisecond
 	}
+	concurrency := w.Concurrency
+	if concurrency == 0 {
+		concurrency = runtime.GOMAXPROCS(0)
+	}
+	sweeper := *w.Sweeper
+	sweeper.Pens = NewPens(concurrency)
+	w.sweeper = &sweeper
 	server := asynq.NewServerFromRedisClient(client, asynq.Config{
-		Concurrency:       w.Concurrency,
+		Concurrency:       concurrency,
 		TaskCheckInterval: poll,
 		ShutdownTimeout:   shutdownTimeout,
 		Queues:            map[string]int{queueAgain: 12, queueSweeps: 3, queueNotices: 1},
@@ -53,6 +65,7 @@ func (w *Worker) Run(ctx context.Context, client redis.UniversalClient) error {
 	<-ctx.Done()
 	w.Log.Info("worker is draining", "timeout", shutdownTimeout)
 	server.Shutdown()
+	w.writing.Wait()
 	w.delivery.wait()
 	return nil
 }
@@ -62,24 +75,43 @@ func (w *Worker) cut(ctx context.Context, task *asynq.Task) error {
 	if err := json.Unmarshal(task.Payload(), &t); err != nil {
 		return w.unreadable(task, err)
 	}
-	return w.done(task, w.Sweeper.Cut(ctx, t.Sweep))
+	ctx = heard(ctx, task.Headers())
+	return w.done(ctx, task, w.sweeper.Cut(ctx, t.Sweep))
 }
 
 // done tells asynq that a task went well, whatever became of it. Trying again is the watchdog's: a task that asynq keeps for
 // later, or for good, would keep its id too, and the watchdog could not ring.
-func (w *Worker) done(task *asynq.Task, err error) error {
+func (w *Worker) done(ctx context.Context, task *asynq.Task, err error) error {
 	if err != nil {
-		w.Log.Warn("a task failed; the watchdog will ring again", "type", task.Type(), "payload", string(task.Payload()), "error", err)
+		w.Log.WarnContext(ctx, "a task failed; the watchdog will ring again", "type", task.Type(), "payload", string(task.Payload()), "error", err)
 	}
 	return nil
 }
 
+// chunk comes back when the chunk is being written, so that the worker takes the next one up meanwhile; and not before, since until then
+// others can do so sooner. asynq need not know how it ends: the chunk's row does.
 func (w *Worker) chunk(ctx context.Context, task *asynq.Task) error {
 	var ref lifecycle.ChunkRef
 	if err := json.Unmarshal(task.Payload(), &ref); err != nil {
 		return w.unreadable(task, err)
 	}
-	return w.done(task, w.Sweeper.DoChunk(ctx, ref))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(heard(ctx, task.Headers())), taskTimeout)
+	writing, over := make(chan struct{}), make(chan struct{})
+	w.writing.Go(func() {
+		defer cancel()
+		defer close(over)
+		defer func() {
+			if x := recover(); x != nil { // as asynq does for what it waits for
+				w.Log.ErrorContext(ctx, "working on a chunk panicked; the watchdog will ring again", "chunk", ref, "panic", x, "stack", string(debug.Stack()))
+			}
+		}()
+		_ = w.done(ctx, task, w.sweeper.doChunk(ctx, ref, func() { close(writing) }))
+	})
+	select {
+	case <-writing:
+	case <-over:
+	}
+	return nil
 }
 
 // unreadable drops a task of another version of tenure: trying again would not mend it, and the watchdog rings anew.

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -48,5 +49,19 @@ func BenchmarkWhatADecisionMeans(b *testing.B) {
 		if len(d.Fired()) != 1 || len(d.Firings()) != 1 || len(d.Announcements()) != 1 {
 			b.Fatal("it means something else")
 		}
+	}
+}
+
+func BenchmarkInstant(b *testing.B) {
+	t := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
+	for b.Loop() {
+		t = Instant(t)
+	}
+}
+
+func BenchmarkParsePeriod(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = ParsePeriod("P730D")
 	}
 }

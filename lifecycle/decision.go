@@ -70,6 +70,7 @@ const (
 	EventSweepRejected EventType = "sweepRejected" // the same
 	EventPolicySet     EventType = "policySet"     // the stored timers go by another policy from now on; Subject: its mark; Action: its digest
 	EventPlanApplied   EventType = "planApplied"   // Subject: the digest of the plan; Detail: how many records
+	EventQueueOrdered  EventType = "queueOrdered"  // Subject: the queue; Action: what is done to it; Detail: why
 )
 
 // EventTypes lists them all.
@@ -77,7 +78,7 @@ var EventTypes = []EventType{EventCreated, EventEdited, EventDeleted, EventImpor
 	EventActivated, EventRejected, EventLapsed, EventAutoExtendChanged, EventGlobalAdministratorRemoved, EventAssigned, EventReassigned,
 	EventUnassigned, EventExtended, EventExpiring, EventTermEnded, EventTerminationRequested, EventTerminating, EventTerminated,
 	EventNameReleased, EventRefused, EventHoldPlaced, EventHoldReleased, EventSweepHeld, EventSweepApproved, EventSweepRejected,
-	EventPolicySet, EventPlanApplied}
+	EventPolicySet, EventPlanApplied, EventQueueOrdered}
 
 // A Change is one step in the life of a record; written down, it is an event. Version is the record's version after the
 // step and, with the record, its unique key: the same step cannot be written twice.

@@ -112,6 +112,7 @@ func FuzzEvaluate(f *testing.F) {
 		everyStepFollowsALineOfTransitions,
 		versionsGrowByOneWithEachStep,
 		eachStageOfAnEndIsWarnedOfOnce,
+		newsOfTheLatestStepIsNotOutdatedAtOnce,
 		nextIsTheFirstInstantAtWhichSomethingHappens,
 		rulesMayBeSweptOneByOneInAnyOrder,
 		scanForFindsWhateverASweepWouldChange,

@@ -216,6 +216,29 @@ func eachStageOfAnEndIsWarnedOfOnce(t *rapid.T) {
 	}
 }
 
+func TestNewsOfTheLatestStepIsNotOutdatedAtOnce(t *testing.T) {
+	rapid.Check(t, newsOfTheLatestStepIsNotOutdatedAtOnce)
+}
+
+// Where nothing is ever sent, storage counts such news as sent without another look at the record.
+func newsOfTheLatestStepIsNotOutdatedAtOnce(t *rapid.T) {
+	l := someLife(t)
+	now := someInstant(&l.record, l.policy, l.record.Modified).Draw(t, "last")
+	d, err := Evaluate(l.record, l.policy, now), error(nil)
+	if rapid.Bool().Draw(t, "acts") {
+		d, err = Act(l.record, l.policy, someAction.Draw(t, "last action"), now)
+	}
+	if err != nil {
+		return
+	}
+	for _, n := range d.Notices {
+		if n.Status == NoticeQueued && n.Version == d.Record.Version {
+			status, reason := d.Record.Outdated(n.Kind, n.End, n.Due, d.Recorded)
+			require.Empty(t, status, "%s: %s", n.Kind, reason)
+		}
+	}
+}
+
 func TestNextIsTheFirstInstantAtWhichSomethingHappens(t *testing.T) {
 	rapid.Check(t, nextIsTheFirstInstantAtWhichSomethingHappens)
 }

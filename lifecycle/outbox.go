@@ -69,6 +69,7 @@ type Letter struct {
 	Digest   NoticeID  // of a digested notice: the digest
 	Note     string    // of the operator who changed its status last, and who that was
 	NotedBy  string
+	Trace    string // the span that it was written in, as W3C Trace Context writes it; empty: nobody traced
 
 	Relationship Record   // as it is now; zero for a digest
 	Items        []Letter // of a digest; their messages are not read

@@ -105,17 +105,18 @@ func (p *Period) addParts(s string, units []periodUnit) error {
 }
 
 func (p *Period) add(n int64, u periodUnit) error {
-	tooLong := fmt.Errorf("it is longer than %d years", maxPeriodYears)
 	if n > maxPeriodYears*12 && u.months > 0 || u.span > 0 && n > int64((math.MaxInt64-p.Span)/u.span) {
-		return tooLong
+		return errTooLong
 	}
 	p.Months += int(n) * u.months
 	p.Span += time.Duration(n) * u.span
 	if p.Months > maxPeriodYears*12 || p.Span > maxPeriodYears*366*Day {
-		return tooLong
+		return errTooLong
 	}
 	return nil
 }
+
+var errTooLong = fmt.Errorf("it is longer than %d years", maxPeriodYears)
 
 // String writes the period in its one canonical form: years and months, then days, then hours, minutes and seconds;
 // never weeks. The zero period is "PT0S".

@@ -54,6 +54,7 @@ type Sweep struct {
 
 	OpenedAt   time.Time
 	FinishedAt time.Time // zero while running
+	Trace      string    // the span that it was opened in, as W3C Trace Context writes it; empty: nobody traced
 
 	Tally
 	Chunks, ChunksDone int
@@ -119,6 +120,26 @@ type Failure struct {
 	Reason         string
 	At             time.Time
 }
+
+// A FailedRecord is a failure, with what the relationship is called; empty where it cannot be read, or is gone.
+type FailedRecord struct {
+	Failure
+	Name string
+}
+
+// A SweepShow says which sweeps are to be shown.
+type SweepShow string
+
+// Which sweeps may be shown.
+const (
+	ShowBusy   SweepShow = "busy"   // all but those that are over and found nothing
+	ShowAll    SweepShow = "all"    // all that are kept
+	ShowOpen   SweepShow = "open"   // those that run, or are held
+	ShowFailed SweepShow = "failed" // those that could not change a record
+)
+
+// SweepShows lists them all.
+var SweepShows = []SweepShow{ShowBusy, ShowAll, ShowOpen, ShowFailed}
 
 // A SweepRequest asks for a sweep.
 type SweepRequest struct {
@@ -221,6 +242,33 @@ type ChunkRef struct {
 
 func (c ChunkRef) String() string {
 	return strconv.FormatInt(c.Sweep, 10) + "-" + strconv.Itoa(c.N) + "-" + strconv.Itoa(c.Claim)
+}
+
+// A ChunkState says how far a chunk has come.
+type ChunkState string
+
+// The states of a chunk.
+const (
+	ChunkOpen      ChunkState = "open"
+	ChunkClaimed   ChunkState = "claimed" // a worker has it
+	ChunkDone      ChunkState = "done"
+	ChunkCancelled ChunkState = "cancelled" // its sweep was cancelled before anybody took it up
+)
+
+// A ChunkReport is how a chunk fares. Of one that is not done, Tally holds only what was found when it was cut.
+type ChunkReport struct {
+	Chunk
+	State     ChunkState
+	ReadyAt   time.Time // nobody takes it up before, by the machine's clock; of a claimed one, the end of the lease
+	LastError string    // of the last attempt that failed
+	Tally
+}
+
+// A ChunkQuery says which chunks of a sweep are wanted, in the order in which they were cut.
+type ChunkQuery struct {
+	Troubled bool // only those with an attempt that failed, or a record that could not be changed
+	After    int  // only those cut after this one, for the next page; 0: from the first
+	Limit    int  // at most so many; 0: no limit
 }
 
 // A Chunk is a part of a sweep: the records due after one position, up to and including another.

@@ -33,3 +33,6 @@ func (d *Discard) Channels(context.Context) map[string]int { return d.channels }
 
 // Send does nothing, successfully.
 func (*Discard) Send(context.Context, lifecycle.Letter) error { return nil }
+
+// LeadsNowhere is true of all its channels.
+func (*Discard) LeadsNowhere(string) bool { return true }

@@ -161,7 +161,7 @@ func TestViewerSeesWhatIsTheirTenantsBusiness(t *testing.T) {
 			require.Equal(t, seen, brief(activity(t, db, lifecycle.ActivityQuery{Viewer: name})), name.Name)
 			if text, a := activityText(&lifecycle.ActivityQuery{Viewer: name}, false); text != "" {
 				n := 0
-				require.NoError(t, each(ctx, session{db.pool, db.dialect}, text, a, func(*storedEventRow) error { n++; return nil }))
+				require.NoError(t, each(ctx, session{q: db.pool, dialect: db.dialect}, text, a, func(*storedEventRow) error { n++; return nil }))
 				require.Len(t, seen, n, "the way of a big partner finds the same")
 			}
 			oldest := brief(activity(t, db, lifecycle.ActivityQuery{Viewer: name, OldestFirst: true, Limit: 2}))

@@ -43,15 +43,11 @@ func applied(ctx context.Context, s session, decided []lifecycle.Decided) (tally
 		return lifecycle.Tally{}, nil, err
 	}
 	tally = lifecycle.Tally{Skipped: late}
-	changed = make([]lifecycle.Decided, 0, len(written))
-	for _, d := range decided {
-		if !written[d.Key] || d.Empty() {
-			tally.Skipped++
-			continue
-		}
-		tally.Changed++
-		tally.Lateness = max(tally.Lateness, d.Lateness())
-		changed = append(changed, d)
+	changed = thoseThat(decided, func(d *lifecycle.Decided) bool { return written[d.Key] && !d.Empty() })
+	tally.Changed = int64(len(changed))
+	tally.Skipped += int64(len(decided) - len(changed))
+	for i := range changed {
+		tally.Lateness = max(tally.Lateness, changed[i].Lateness())
 	}
 	if err := insertEvents(ctx, s, changed); err != nil {
 		return lifecycle.Tally{}, nil, err
@@ -74,9 +70,43 @@ func applied(ctx context.Context, s session, decided []lifecycle.Decided) (tally
 // byKey sorts by key, which is the order in which rows are locked, and drops all but the first decision about a record: the
 // others were made about a version that it leaves behind.
 func byKey(decided []lifecycle.Decided) []lifecycle.Decided {
-	sorted := slices.Clone(decided)
-	slices.SortStableFunc(sorted, func(a, b lifecycle.Decided) int { return cmp.Compare(a.Key, b.Key) })
-	return slices.CompactFunc(sorted, func(a, b lifecycle.Decided) bool { return a.Key == b.Key })
+	inOrder := true
+	for i := 1; i < len(decided) && inOrder; i++ {
+		inOrder = decided[i-1].Key < decided[i].Key
+	}
+	if inOrder {
+		return decided
+	}
+	order := make([]int, len(decided)) // a decision is larger than its place
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(decided[a].Key, decided[b].Key) })
+	sorted := make([]lifecycle.Decided, 0, len(decided))
+	for _, i := range order {
+		if n := len(sorted); n == 0 || sorted[n-1].Key != decided[i].Key {
+			sorted = append(sorted, decided[i])
+		}
+	}
+	return sorted
+}
+
+// thoseThat are the decisions of which something holds. Mostly it holds of all: then none is copied.
+func thoseThat(decided []lifecycle.Decided, holds func(*lifecycle.Decided) bool) []lifecycle.Decided {
+	other := 0
+	for other < len(decided) && holds(&decided[other]) {
+		other++
+	}
+	if other == len(decided) {
+		return decided
+	}
+	those := slices.Clone(decided[:other])
+	for i := other + 1; i < len(decided); i++ {
+		if holds(&decided[i]) {
+			those = append(those, decided[i])
+		}
+	}
+	return those
 }
 
 // unlessPaused leaves out, and counts, the decisions in which a rule takes effect that has been paused since they were made.
@@ -232,20 +262,8 @@ type askedRow struct {
 }
 
 const (
-	eventFields = `key BIGINT, version BIGINT, type TEXT, rule TEXT, effective_at INSTANT, recorded_at INSTANT, from_status TEXT,
-		to_status TEXT, end_at INSTANT, reason TEXT, actor TEXT, fingerprint TEXT`
-	askedFields = `caller TEXT, caller_tenant TEXT, caller_role TEXT, address TEXT, request_id TEXT, action TEXT, subject TEXT, detail TEXT`
-
-	eventNames = `version, type, rule, effective_at, recorded_at, from_status, to_status, end_at, reason, actor, fingerprint`
-	askedNames = `caller, caller_tenant, caller_role, address, request_id, action, subject, detail`
-
-	insertTimedEvents = `INSERT INTO events (relationship_key, ` + eventNames + `) SELECT key, ` + eventNames + ` FROM {{rows ` + eventFields + `}}`
-
-	// What is empty is missing from the page, so that it stays small.
-	insertEventsWithAll = `INSERT INTO events (relationship_key, ` + eventNames + `, ` + askedNames + `)
-		SELECT key, ` + eventNames + `, COALESCE(caller, ''), COALESCE(caller_tenant, ''), COALESCE(caller_role, ''), COALESCE(address, ''),
-			COALESCE(request_id, ''), COALESCE(action, ''), COALESCE(subject, ''), COALESCE(detail, '')
-		FROM {{rows ` + eventFields + `, ` + askedFields + `}}`
+	timedColumns = `version, type, rule, effective_at, recorded_at, from_status, to_status, end_at, reason, actor, fingerprint`
+	askedColumns = timedColumns + `, caller, caller_tenant, caller_role, address, request_id, action, subject, detail`
 )
 
 func eventRowOf(key int64, recorded time.Time, c *lifecycle.Change) eventRow {
@@ -285,11 +303,11 @@ func insertEventRows(ctx context.Context, s session, rows []eventRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	insert := insertTimedEvents
+	columns := timedColumns
 	if slices.ContainsFunc(rows, func(row eventRow) bool { return row.askedRow != askedRow{} }) {
-		insert = insertEventsWithAll
+		columns = askedColumns
 	}
-	if _, err := s.exec(ctx, insert, args{"rows": page[eventRow](rows)}); err != nil {
+	if err := fill(ctx, s, "events", "relationship_key, "+columns, "key, "+columns, pointers(rows)); err != nil {
 		return err
 	}
 	return queueForLedger(ctx, s, rows)

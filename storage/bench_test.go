@@ -114,7 +114,7 @@ func benchmarkChunk(b *testing.B, url string) {
 		if refs = refs[1:]; len(refs) == 0 {
 			_, _, err = db.CutChunks(ctx, sweep.ID, size, 1) // finds that there is nothing left
 			require.NoError(b, err)
-			_, err = db.FinishSweep(ctx, sweep.ID, asOf)
+			_, _, err = db.FinishSweep(ctx, sweep.ID, asOf)
 			require.NoError(b, err)
 		}
 	}

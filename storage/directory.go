@@ -37,11 +37,12 @@ func (db *DB) Recipients(ctx context.Context, audiences []lifecycle.Audience) (p
 	return people, err
 }
 
+type peopleRow struct {
+	audienceRow
+	People int64 `json:"people"`
+}
+
 func countPeople(ctx context.Context, s session, audiences []lifecycle.Audience) (map[lifecycle.Audience]int64, error) {
-	type peopleRow struct {
-		audienceRow
-		People int64 `json:"people"`
-	}
 	people := map[lifecycle.Audience]int64{}
 	if len(audiences) == 0 {
 		return people, nil
@@ -53,6 +54,20 @@ func countPeople(ctx context.Context, s session, audiences []lifecycle.Audience)
 		return nil
 	})
 	return people, err
+}
+
+// countEverybody is [countPeople] for all audiences that there are; nil where they are more than most.
+func countEverybody(ctx context.Context, s session, most int) (map[lifecycle.Audience]int64, error) {
+	people := map[lifecycle.Audience]int64{}
+	err := each(ctx, s, `SELECT tenant_id, role, count(*) AS people FROM contacts GROUP BY tenant_id, role LIMIT :most`, args{"most": most + 1},
+		func(row *peopleRow) error {
+			people[lifecycle.Audience(row.audienceRow)] = row.People
+			return nil
+		})
+	if err != nil || len(people) > most {
+		return nil, err
+	}
+	return people, nil
 }
 
 // peopleOf lists who holds a role in a tenant, by mail address.

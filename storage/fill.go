@@ -2,10 +2,12 @@ package storage
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,120 +16,190 @@ import (
 
 // fill writes new rows into a table, in the quickest way that each database has: COPY on PostgreSQL, on SQLite a prepared INSERT for
 // each row. It asks nothing and answers nothing, so a row whose unique key is there already fails the statement: isUnique says so.
-// The columns that are named take the fields that are, in this order; what is not named takes its default.
+// The columns that are named take the fields that are, in this order; what is not named takes its default. Each row is read before
+// the next one is asked for, so that they need not all be there at once.
 //
-// It is for transactions of beginFilling only. When ctx ends, so does fill, with ctx's error, once the server has taken in what it was given.
-func fill[T any](ctx context.Context, s session, table, columns, fields string, rows []T) (err error) {
-	if len(rows) == 0 {
-		return nil
-	}
-	statement := "COPY " + table + " (" + columns + ") FROM STDIN"
-	if s.dialect == sqlite {
-		statement = "INSERT INTO " + table + " (" + columns + ") VALUES (?" + strings.Repeat(", ?", strings.Count(columns, ",")) + ")"
-	}
-	take, err := takersOf[T](fields)
+// When ctx ends, so does fill, with ctx's error, once the server has taken in what it was given.
+func fill[T any](ctx context.Context, s session, table, columns, fields string, rows iter.Seq[*T]) error {
+	of, err := columnsOf[T](fields)
 	if err != nil {
 		return err
 	}
-	unwatched := context.WithoutCancel(ctx)
-	prepared, err := s.q.(sqlx.PreparerContext).PrepareContext(unwatched, statement)
-	if err != nil {
-		return fmt.Errorf("begin to fill %s: %w", table, err)
+	into := copyInto
+	if s.dialect == sqlite {
+		into = insertInto
 	}
-	defer func() {
-		if failed := prepared.Close(); err == nil { // else it says the same again
-			err = failed
+	err = into(ctx, s, table, columns, of, func(yield func(reflect.Value) bool) {
+		for row := range rows {
+			if !yield(reflect.ValueOf(row).Elem()) {
+				return
+			}
 		}
-	}()
-	values := make([]any, len(take))
-	for i := range rows {
+	})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil: // the driver may say no more than that the connection is of no use any more
+		return ctx.Err()
+	}
+	return fmt.Errorf("fill %s: %w", table, err)
+}
+
+// pointers are the rows of a slice, as fill takes them.
+func pointers[T any](rows []T) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		for i := range rows {
+			if !yield(&rows[i]) {
+				return
+			}
+		}
+	}
+}
+
+func insertInto(ctx context.Context, s session, table, columns string, of []filledColumn, rows iter.Seq[reflect.Value]) (err error) {
+	insert := "INSERT INTO " + table + " (" + columns + ") VALUES (?" + strings.Repeat(", ?", len(of)-1) + ")"
+	unwatched := context.WithoutCancel(ctx) // there is a look at ctx for each row, which costs less
+	prepared, err := s.q.(sqlx.PreparerContext).PrepareContext(unwatched, insert)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, prepared.Close()) }()
+	values := make([]any, len(of))
+	for row := range rows {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		row := reflect.ValueOf(&rows[i]).Elem()
-		for j, value := range take {
-			values[j] = value(row)
+		for i := range of {
+			values[i] = of[i].value(row.FieldByIndex(of[i].index))
 		}
 		if _, err := prepared.ExecContext(unwatched, values...); err != nil {
-			return fmt.Errorf("fill %s: %w", table, err)
-		}
-	}
-	if s.dialect == postgres {
-		if _, err := prepared.ExecContext(unwatched); err != nil { // the end of the COPY, which hears what became of it
-			return fmt.Errorf("fill %s: %w", table, err)
+			return err
 		}
 	}
 	return nil
 }
 
-// beginFilling begins a transaction in which tables are filled. It does not end by itself when ctx does, as others do: the driver would send
-// its ROLLBACK into the middle of a COPY, of which another goroutine reads the answers, and wait for ever. Every statement but
-// those of fill is stopped by its own context all the same.
-func (db *DB) beginFilling(ctx context.Context) (*transaction, error) {
-	if db.readOnly {
-		return nil, ErrReadOnly
+// copyPiece is how much of a COPY is handed to the driver at a time, which has a buffer just a little larger.
+const copyPiece = 60 << 10 // bytes
+
+// copyInto writes the text of a COPY itself: the driver would take row by row and value by value, and look at the type of each.
+func copyInto(ctx context.Context, s session, table, columns string, of []filledColumn, rows iter.Seq[reflect.Value]) error {
+	if s.conn == nil {
+		return errors.New("tables are filled in a transaction only") // a caller of ours is wrong
 	}
-	if err := db.turn(ctx); err != nil {
-		return nil, err
-	}
-	conn, err := db.pool.Connx(ctx)
-	if err != nil {
-		db.yield()
-		return nil, err
-	}
-	tx, err := conn.BeginTxx(context.WithoutCancel(ctx), &sql.TxOptions{})
-	if err != nil {
-		db.yield()
-		return nil, errors.Join(err, conn.Close())
-	}
-	return &transaction{session{tx, db.dialect}, tx, db, conn}, nil
+	return s.conn.Raw(func(driverConn any) (err error) {
+		unwatched := context.WithoutCancel(ctx) // a cancelled COPY leaves the connection where nobody can go on
+		prepared, err := driverConn.(driver.ConnPrepareContext).PrepareContext(unwatched, "COPY "+table+" ("+columns+") FROM STDIN")
+		if err != nil {
+			return err
+		}
+		to, ok := prepared.(interface {
+			CopyData(ctx context.Context, line string) (driver.Result, error)
+		})
+		defer func() { // that is the end of the COPY, and hears what became of it
+			if failed := prepared.Close(); err == nil { // else it says the same again
+				err = failed
+			}
+		}()
+		if !ok {
+			return fmt.Errorf("the driver's %T takes no lines of a COPY", prepared)
+		}
+		text := make([]byte, 0, copyPiece+4<<10)
+		hand := func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			_, err := to.CopyData(unwatched, string(text[:len(text)-1])) // it adds the end of the line itself
+			text = text[:0]
+			return err
+		}
+		for row := range rows {
+			for i := range of {
+				text = append(of[i].line(text, row.FieldByIndex(of[i].index)), '\t')
+			}
+			text[len(text)-1] = '\n'
+			if len(text) >= copyPiece {
+				if err := hand(); err != nil {
+					return err
+				}
+			}
+		}
+		if len(text) > 0 {
+			return hand()
+		}
+		return nil
+	})
 }
 
-// A taker reads a field of a row as a parameter.
-type taker func(row reflect.Value) any
+// A filledColumn is a column of a table while it is filled: the field that it takes, as a parameter, and as COPY reads it.
+type filledColumn struct {
+	index []int
+	value func(field reflect.Value) any
+	line  func(text []byte, field reflect.Value) []byte
+}
 
 var (
 	typeOfDBTime    = reflect.TypeFor[dbTime]()
 	typeOfTriedTime = reflect.TypeFor[triedTime]()
 )
 
-// takersOf finds the fields of T by the names that they have in JSON.
-func takersOf[T any](names string) ([]taker, error) {
+// columnsOf finds the fields of T by the names that they have in JSON.
+func columnsOf[T any](names string) ([]filledColumn, error) {
 	byName := map[string]reflect.StructField{}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[T]()) {
 		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
 			byName[name] = field
 		}
 	}
-	var all []taker
+	var all []filledColumn
 	for name := range strings.SplitSeq(names, ",") {
 		name = strings.TrimSpace(name)
 		field, ok := byName[name]
 		if !ok {
 			return nil, fmt.Errorf("storage: %s has no field %q", reflect.TypeFor[T](), name) // a list of ours is wrong
 		}
-		all = append(all, takerOf(field))
+		column, ok := filledColumnOf(field)
+		if !ok {
+			return nil, fmt.Errorf("storage: no column is filled with %s, as field %q of %s is", field.Type, name, reflect.TypeFor[T]())
+		}
+		all = append(all, column)
 	}
 	return all, nil
 }
 
-func takerOf(field reflect.StructField) taker {
-	index := field.Index
-	switch {
-	case field.Type == typeOfDBTime:
-		return func(row reflect.Value) any { return instantOf(row.FieldByIndex(index).Addr().Interface().(*dbTime)) }
-	case field.Type == typeOfTriedTime:
-		return func(row reflect.Value) any {
-			return instantOf(&row.FieldByIndex(index).Addr().Interface().(*triedTime).dbTime)
-		}
-	case field.Type.Kind() == reflect.String:
-		return func(row reflect.Value) any { return row.FieldByIndex(index).String() }
-	case field.Type.Kind() == reflect.Bool:
-		return func(row reflect.Value) any { return row.FieldByIndex(index).Bool() }
-	case field.Type.Kind() == reflect.Int || field.Type.Kind() == reflect.Int64:
-		return func(row reflect.Value) any { return row.FieldByIndex(index).Int() }
+func filledColumnOf(field reflect.StructField) (filledColumn, bool) {
+	instant := func(of func(reflect.Value) *dbTime) filledColumn {
+		var last dbTime // rows that follow each other often have the same
+		written := []byte(null)
+		return filledColumn{field.Index, func(v reflect.Value) any { return instantOf(of(v)) }, func(text []byte, v reflect.Value) []byte {
+			switch t := of(v); {
+			case t.IsZero():
+				return append(text, null...)
+			case *t != last:
+				last, written = *t, t.append(written[:0])
+			}
+			return append(text, written...)
+		}}
 	}
-	return func(row reflect.Value) any { return row.FieldByIndex(index).Interface() }
+	switch field.Type {
+	case typeOfDBTime:
+		return instant(func(v reflect.Value) *dbTime { return v.Addr().Interface().(*dbTime) }), true
+	case typeOfTriedTime:
+		return instant(func(v reflect.Value) *dbTime { return &v.Addr().Interface().(*triedTime).dbTime }), true
+	}
+	switch field.Type.Kind() {
+	case reflect.String:
+		return filledColumn{field.Index, func(v reflect.Value) any { return v.String() },
+			func(text []byte, v reflect.Value) []byte { return appendTextLine(text, v.String()) }}, true
+	case reflect.Bool:
+		return filledColumn{field.Index, func(v reflect.Value) any { return v.Bool() },
+			func(text []byte, v reflect.Value) []byte { return strconv.AppendBool(text, v.Bool()) }}, true
+	case reflect.Int, reflect.Int64:
+		return filledColumn{field.Index, func(v reflect.Value) any { return v.Int() },
+			func(text []byte, v reflect.Value) []byte { return strconv.AppendInt(text, v.Int(), 10) }}, true
+	default:
+		return filledColumn{}, false
+	}
 }
 
 func instantOf(t *dbTime) any {
@@ -136,6 +208,33 @@ func instantOf(t *dbTime) any {
 	}
 	var b [len(dbTimeLayout)]byte
 	return string(t.append(b[:0]))
+}
+
+// null is how COPY reads NULL.
+const null = `\N`
+
+// appendTextLine writes a text as COPY reads it: what would end a value, a line or the data is escaped.
+// Source: PostgreSQL, COPY, "Text Format".
+func appendTextLine(text []byte, value string) []byte {
+	from := 0
+	for i := range len(value) {
+		var letter byte
+		switch value[i] {
+		case '\\':
+			letter = '\\'
+		case '\n':
+			letter = 'n'
+		case '\r':
+			letter = 'r'
+		case '\t':
+			letter = 't'
+		default:
+			continue
+		}
+		text = append(append(text, value[from:i]...), '\\', letter)
+		from = i + 1
+	}
+	return append(text, value[from:]...)
 }
 
 // append writes what String does, without a look at the layout.

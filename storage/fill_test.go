@@ -86,7 +86,7 @@ type contentRow struct {
 // contentOf is what the relationships from this number on come to, with their histories.
 func contentOf(t *testing.T, db *DB, from int) (all []contentRow) {
 	t.Helper()
-	require.NoError(t, session{db.pool, db.dialect}.list(ctx, &all, `SELECT t.id, t.version, t.next_rule, t.digest, e.version AS step, e.type, e.fingerprint
+	require.NoError(t, session{q: db.pool, dialect: db.dialect}.list(ctx, &all, `SELECT t.id, t.version, t.next_rule, t.digest, e.version AS step, e.type, e.fingerprint
 		FROM relationships AS t JOIN events AS e ON e.relationship_key = t.key WHERE t.id >= :from AND t.id < :upto ORDER BY t.id, e.version`,
 		args{"from": id(from), "upto": id(from + span)}))
 	return all

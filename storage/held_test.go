@@ -61,7 +61,7 @@ func finish(t *testing.T, db *DB, sweep lifecycle.Sweep, now time.Time) lifecycl
 		_, err = db.ApplyChunk(ctx, chunk.ChunkRef, decided, lifecycle.Tally{Found: int64(len(due))}, nil, now)
 		require.NoError(t, err)
 	}
-	_, err := db.FinishSweep(ctx, sweep.ID, now)
+	_, _, err := db.FinishSweep(ctx, sweep.ID, now)
 	require.NoError(t, err)
 	sweep, err = db.Sweep(ctx, sweep.ID)
 	require.NoError(t, err)

@@ -22,7 +22,7 @@ func (db *DB) ImportRelationships(ctx context.Context, batch []lifecycle.Incomin
 
 // importRelationships is ImportRelationships, and says whether the database knew anything of the batch. A hopeful one expects not.
 func (db *DB) importRelationships(ctx context.Context, batch []lifecycle.Incoming, p *lifecycle.Policy, now time.Time, hopeful bool) (intakes []lifecycle.Intake, met bool, err error) {
-	err = db.writeBy(ctx, "import relationships", db.beginFilling, func(s session) error {
+	err = db.write(ctx, "import relationships", func(s session) error {
 		if err := atGate(ctx, s, enterGate); err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (db *DB) BeginImport(ctx context.Context, atomic bool) (*Import, error) {
 	}
 	im := &Import{db: db}
 	if atomic {
-		tx, err := db.beginFilling(ctx)
+		tx, err := db.begin(ctx)
 		if err != nil {
 			return nil, said(doing, err)
 		}

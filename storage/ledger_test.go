@@ -375,9 +375,11 @@ func TestEventsFromBeforeTheLedgerAreLogged(t *testing.T) {
 		for i := range rows {
 			rows[i] = eventRow{Key: int64(i/2 + 1), Version: int64(i%2 + 1), Type: "x", EffectiveAt: at(start), RecordedAt: at(start)}
 		}
-		s := session{db.pool, db.dialect}
-		_, err := s.exec(ctx, insertTimedEvents, args{"rows": page[eventRow](rows)})
+		tx, err := db.begin(ctx)
 		require.NoError(t, err)
+		require.NoError(t, fill(ctx, tx.session, "events", "relationship_key, "+timedColumns, "key, "+timedColumns, pointers(rows)))
+		require.NoError(t, tx.Commit())
+		require.NoError(t, tx.end())
 		require.NoError(t, db.Migrate(ctx, Live, start))
 		size, err := db.LedgerSize(ctx)
 		require.NoError(t, err)

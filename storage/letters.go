@@ -41,6 +41,7 @@ type letterRow struct {
 	InDigest      int64                  `json:"in_digest"`
 	Note          string                 `json:"note"`
 	NotedBy       string                 `json:"noted_by"`
+	Trace         string                 `json:"traceparent"`
 	MessageID     string                 `json:"message_id"`
 	Message       []byte                 `json:"message"`
 	Of            relationshipRow        `json:"of"`
@@ -84,7 +85,7 @@ const letterOrder = ` n.relationship_key, n.version, n.ordinal `
 const letterFields = `SELECT n.relationship_key, n.version, n.ordinal, n.kind, n.stage, n.end_at AS notice_end_at, n.due_at, n.recorded_at,
 		n.status AS notice_status, n.reason, n.tenant_id, n.role, n.mail, n.recipient_name, n.language, n.time_zone, n.channel, n.endpoint,
 		n.claim, n.attempts, n.in_doubt, n.unknown, n.ready_at, n.last_error, n.sent_at, n.settled_at, n.erased, n.digest_at,
-		n.digest AS in_digest, n.note, n.noted_by, `
+		n.digest AS in_digest, n.note, n.noted_by, n.traceparent, `
 
 const fromLetters = ` FROM notices AS n LEFT JOIN agreements AS t ON t.key = n.relationship_key
 	LEFT JOIN clocks AS k ON k.key = t.key LEFT JOIN tombstones AS d ON d.key = n.relationship_key `
@@ -96,6 +97,11 @@ var (
 	selectLetters = letterFields + `COALESCE(m.message_id, '') AS message_id, m.message, ` + ofAnyRelationship() + fromLetters + `
 		LEFT JOIN messages AS m ON m.relationship_key = n.relationship_key AND m.version = n.version AND m.ordinal = n.ordinal `
 )
+
+// selectNotices reads of relationships what is left of one that was deleted, and takes all of them for such.
+const selectNotices = letterFields + `COALESCE(t.id, d.id, '') AS "of.id", COALESCE(t.partner_id, d.partner_id, '') AS "of.partner_id",
+		COALESCE(t.display_name, d.display_name, '') AS "of.display_name"
+	FROM notices AS n LEFT JOIN agreements AS t ON t.key = n.relationship_key LEFT JOIN tombstones AS d ON d.key = n.relationship_key `
 
 // ofAnyRelationship is [ofRelationship] where there may be none, as there is none of a digest; of a draft that was deleted
 // there is only what its tombstone says.
@@ -134,7 +140,7 @@ func (row *letterRow) letter() (lifecycle.Letter, error) {
 		Channel: row.Channel, Endpoint: row.Endpoint,
 		Claim: row.Claim, Attempts: row.Attempts, Unknown: row.Unknown, NextAttempt: row.ReadyAt.unlessDawn(), LastError: row.LastError,
 		MessageID: row.MessageID, Message: row.Message, SentAt: row.SentAt.Time, SettledAt: row.SettledAt.Time, Erased: row.Erased,
-		DigestAt: row.DigestAt.Time, Note: row.Note, NotedBy: row.NotedBy,
+		DigestAt: row.DigestAt.Time, Note: row.Note, NotedBy: row.NotedBy, Trace: row.Trace,
 	}
 	if row.InDigest > 0 {
 		letter.Digest = digestID(row.InDigest)

@@ -124,7 +124,7 @@ func meta(ctx context.Context, s session, name string) (value string, err error)
 
 // version is that of the tables; 0 where there are none.
 func (db *DB) version(ctx context.Context) (version int64, err error) {
-	s := session{db.pool, db.dialect}
+	s := session{q: db.pool, dialect: db.dialect}
 	var tables int
 	if err := s.get(ctx, &tables, db.dialect.hasTable, args{"name": versionTable}); err != nil || tables == 0 {
 		return 0, err
@@ -149,7 +149,7 @@ func (d *dialect) files() []migrationFile {
 	var files []migrationFile
 	for _, entry := range entries {
 		parts := strings.Split(entry.Name(), ".")
-		if len(parts) == 3 && parts[1] != d.driver {
+		if len(parts) == 3 && parts[1] != d.name {
 			continue
 		}
 		version, err := goose.NumericComponent(entry.Name())

@@ -32,7 +32,7 @@ func TestDatabaseOfVersionThreeKeepsEverything(t *testing.T) {
 	eachURL(t, func(t *testing.T, url string) {
 		db := migratedTo(t, url, 3)
 		end := start.AddDate(0, 1, 0)
-		s := session{db.pool, db.dialect}
+		s := session{q: db.pool, dialect: db.dialect}
 		a := args{"id": id(1), "partner": partner, "customer": customer, "roles": jsonList([]string{role}), "now": at(start), "end": at(end),
 			"hash": []byte{1, 2, 3}, "dawn": dawn}
 		for _, statement := range []string{

@@ -1,18 +1,18 @@
 package storage
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
-// A noticeRow is one notice to one addressee.
+// A noticeRow is a notice to one person, to an endpoint, or to nobody, as it is written first.
 type noticeRow struct {
-	Key        int64                  `json:"key"`
-	Version    int64                  `json:"version"`
-	N          int                    `json:"n"` // of the notice in its decision: two of one step keep their order
+	letterKey
 	Kind       lifecycle.NoticeKind   `json:"kind"`
-	Stage      lifecycle.Period       `json:"stage"`
+	Stage      string                 `json:"stage"`
 	EndAt      dbTime                 `json:"end_at"`
 	DueAt      dbTime                 `json:"due_at"`
 	RecordedAt dbTime                 `json:"recorded_at"`
@@ -20,10 +20,51 @@ type noticeRow struct {
 	Reason     lifecycle.Reason       `json:"reason"`
 	TenantID   string                 `json:"tenant_id"`
 	Role       lifecycle.Role         `json:"role"`
+	Mail       string                 `json:"mail"`
+	Name       string                 `json:"recipient_name"`
+	Language   string                 `json:"language"`
+	TimeZone   string                 `json:"time_zone"`
 	Channel    string                 `json:"channel"`
-	To         goesTo                 `json:"goes_to"`
-	DailyAt    dbTime                 `json:"daily_at"`
-	WeeklyAt   dbTime                 `json:"weekly_at"`
+	Endpoint   bool                   `json:"endpoint"`
+	ReadyAt    dbTime                 `json:"ready_at"`
+	DigestAt   dbTime                 `json:"digest_at"`
+	SettledAt  dbTime                 `json:"settled_at"`
+	Trace      string                 `json:"traceparent"`
+}
+
+const noticeColumns = `relationship_key, version, ordinal, kind, stage, end_at, due_at, recorded_at, status, reason, tenant_id, role, mail,
+	recipient_name, language, time_zone, channel, endpoint, ready_at, digest_at, settled_at`
+
+// insertNotices writes a notice for each endpoint and for each person who holds the role now, or one to nobody where there
+// is none: that somebody should have been told is not forgotten. It counts those that are to be sent.
+//
+// As for events, the version that they tell of has just been won, so they are there for the first time.
+func insertNotices(ctx context.Context, s session, decided []lifecycle.Decided) (toSend int64, err error) {
+	if !slices.ContainsFunc(decided, func(d lifecycle.Decided) bool { return len(d.Notices) > 0 }) {
+		return 0, nil
+	}
+	there, err := readAudiences(ctx, s, decided)
+	if err != nil {
+		return 0, err
+	}
+	columns, trace := noticeColumns, traceparent(ctx)
+	if trace != "" {
+		columns += ", traceparent"
+	}
+	// Row by row: there may be many people to tell, and many things to tell them.
+	err = fill(ctx, s, "notices", columns, columns, func(yield func(*noticeRow) bool) {
+		tell := teller{there: there, trace: trace}
+		for i := range decided {
+			if !tell.of(&decided[i], yield) {
+				return
+			}
+		}
+		toSend = tell.toSend
+	})
+	if err != nil {
+		return 0, err
+	}
+	return toSend, nil
 }
 
 // goesTo says who is told on the channel.
@@ -35,63 +76,95 @@ const (
 	toNobody
 )
 
-const noticeColumns = `key BIGINT, version BIGINT, n INTEGER, kind TEXT, stage TEXT, end_at INSTANT, due_at INSTANT,
-	recorded_at INSTANT, status TEXT, reason TEXT, tenant_id TEXT, role TEXT, channel TEXT, goes_to INTEGER,
-	daily_at INSTANT, weekly_at INSTANT`
+func goes(to *lifecycle.Addressee) goesTo {
+	switch {
+	case to.Endpoint:
+		return toEndpoint
+	case to.Muted:
+		return toNobody
+	}
+	return toPeople
+}
 
-func noticeRows(decided []lifecycle.Decided) []noticeRow {
-	var rows []noticeRow
-	for i := range decided {
-		for j := range decided[i].Notices {
-			n := &decided[i].Notices[j]
-			for _, to := range n.To {
-				row := noticeRow{Key: decided[i].Key, Version: n.Version, N: j, Kind: n.Kind, Stage: n.Stage,
-					EndAt: at(n.End), DueAt: at(n.Due), RecordedAt: at(decided[i].Recorded), Status: n.Status, Reason: n.Reason,
-					TenantID: to.TenantID, Role: to.Role, Channel: to.Channel, DailyAt: at(n.DailyAt), WeeklyAt: at(n.WeeklyAt)}
-				switch {
-				case to.Endpoint:
-					row.To = toEndpoint
-				case to.Muted:
-					row.To = toNobody
-					if row.Status == lifecycle.NoticeQueued {
-						row.Status, row.Reason = lifecycle.NoticeSuppressed, lifecycle.NotRouted
-					}
-				}
-				rows = append(rows, row)
+// An addressed notice is one to one of its addressees. n is its place among those of its decision: two of one step keep their order.
+type addressed struct {
+	n  int
+	of *lifecycle.Notice
+	to *lifecycle.Addressee
+}
+
+// inOrder are the notices of a decision, step by step in the order in which they are counted. They take the room that there is.
+func inOrder(d *lifecycle.Decided, room []addressed) []addressed {
+	all := room[:0]
+	for n := range d.Notices {
+		of := &d.Notices[n]
+		for i := range of.To {
+			all = append(all, addressed{n, of, &of.To[i]})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b addressed) int {
+		return cmp.Or(cmp.Compare(a.of.Version, b.of.Version), cmp.Compare(a.n, b.n), cmp.Compare(a.to.Role, b.to.Role),
+			cmp.Compare(goes(a.to), goes(b.to)), cmp.Compare(a.to.Channel, b.to.Channel), cmp.Compare(a.to.TenantID, b.to.TenantID))
+	})
+	return all
+}
+
+// A teller makes the rows that tell of decisions, in one and the same room for each.
+type teller struct {
+	there  *audiences
+	trace  string // empty while nobody traces
+	order  []addressed
+	row    noticeRow
+	toSend int64
+}
+
+// of hands over the rows of a decision. Those of one step are counted from 1; of one audience they go by mail address. False: no
+// more are wanted.
+func (t *teller) of(d *lifecycle.Decided, yield func(*noticeRow) bool) bool {
+	var step letterKey
+	t.order = inOrder(d, t.order)
+	for _, a := range t.order {
+		if step.Version != a.of.Version {
+			step = letterKey{Key: d.Key, Version: a.of.Version}
+		}
+		t.row = noticeRow{Kind: a.of.Kind, Stage: a.of.Stage.String(), EndAt: at(a.of.End), DueAt: at(a.of.Due), RecordedAt: at(d.Recorded),
+			TenantID: a.to.TenantID, Role: a.to.Role, Channel: a.to.Channel, Endpoint: a.to.Endpoint, ReadyAt: dawn, Trace: t.trace}
+		people := nobody
+		if goes(a.to) == toPeople {
+			people = t.there.of(a.to.Audience)
+		}
+		for i := range people {
+			step.Ordinal++
+			t.row.letterKey = step
+			t.row.goTo(&people[i], a)
+			if t.row.Status == lifecycle.NoticeQueued {
+				t.toSend++
+			}
+			if !yield(&t.row) {
+				return false
 			}
 		}
 	}
-	return rows
+	return true
 }
 
-// waitsUntil is when the person c is told of notice r in a digest; NULL: at once, in a letter of its own.
-const waitsUntil = `CASE c.digest WHEN 'daily' THEN r.daily_at WHEN 'weekly' THEN r.weekly_at END`
-
-// Only what is to be sent is looked at twice: whether there is somebody, and whether that person wants digests.
-const insertNoticePage = `INSERT INTO notices (relationship_key, version, ordinal, kind, stage, end_at, due_at, recorded_at,
-		status, reason, tenant_id, role, mail, recipient_name, language, time_zone, channel, endpoint, ready_at, digest_at, settled_at)
-	SELECT f.key, f.version, f.ordinal, f.kind, f.stage, f.end_at, f.due_at, f.recorded_at, f.fate,
-		CASE f.fate WHEN 'noRecipient' THEN 'nobodyToTell' WHEN 'waiting' THEN 'forDigest' ELSE f.reason END,
-		f.tenant_id, f.role, COALESCE(f.mail, ''), COALESCE(f.display_name, ''), COALESCE(f.language, ''), COALESCE(f.time_zone, ''),
-		f.channel, f.goes_to = 1, CAST(:at_once AS {{instant}}), CASE f.fate WHEN 'waiting' THEN f.waits_until END,
-		CASE WHEN f.fate NOT IN ('queued', 'waiting') THEN f.recorded_at END
-	FROM (SELECT r.key, r.version, r.kind, r.stage, r.end_at, r.due_at, r.recorded_at, r.reason, r.tenant_id, r.role, r.channel, r.goes_to,
-			c.mail, c.display_name, c.language, c.time_zone, ` + waitsUntil + ` AS waits_until,
-			row_number() OVER (PARTITION BY r.key, r.version ORDER BY r.n, r.role, r.goes_to, r.channel {{plain}}, c.mail_key) AS ordinal,
-			CASE WHEN r.status <> 'queued' OR r.goes_to > 0 THEN r.status
-				WHEN c.mail IS NULL THEN 'noRecipient'
-				WHEN ` + waitsUntil + ` IS NOT NULL THEN 'waiting'
-				ELSE r.status END AS fate
-		FROM {{rows ` + noticeColumns + `}}
-		LEFT JOIN contacts AS c ON c.tenant_id = r.tenant_id AND c.role = r.role AND r.goes_to = 0) AS f
-	RETURNING status = 'queued' AS counts`
-
-// insertNotices writes a notice for each endpoint and for each person who holds the role now, or one to nobody where there
-// is none: that somebody should have been told is not forgotten. It counts those that are to be sent.
-func insertNotices(ctx context.Context, s session, decided []lifecycle.Decided) (toSend int64, err error) {
-	rows := noticeRows(decided)
-	if len(rows) == 0 {
-		return 0, nil
+// goTo is what becomes of a notice for one person. Only what is to be sent is looked at twice: whether there is somebody, and whether
+// that person wants digests.
+func (row *noticeRow) goTo(to *person, a addressed) {
+	row.Mail, row.Name, row.Language, row.TimeZone = to.mail, to.name, to.language, to.timeZone
+	row.Status, row.Reason, row.DigestAt, row.SettledAt = a.of.Status, a.of.Reason, dbTime{}, dbTime{}
+	switch whom := goes(a.to); {
+	case a.of.Status != lifecycle.NoticeQueued || whom == toEndpoint:
+	case whom == toNobody:
+		row.Status, row.Reason = lifecycle.NoticeSuppressed, lifecycle.NotRouted
+	case to.mail == "":
+		row.Status, row.Reason = lifecycle.NoticeNoRecipient, lifecycle.NobodyToTell
+	default:
+		if row.DigestAt = at(to.waitsFor(a.of)); !row.DigestAt.IsZero() {
+			row.Status, row.Reason = lifecycle.NoticeWaiting, lifecycle.ForDigest
+		}
 	}
-	return s.count(ctx, insertNoticePage, args{"rows": page[noticeRow](rows), "at_once": dawn})
+	if row.Status.Final() {
+		row.SettledAt = row.RecordedAt
+	}
 }

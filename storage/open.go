@@ -26,6 +26,7 @@ type DB struct {
 	migrated atomic.Bool
 	keys     keyBlock
 	mark     atomic.Pointer[time.Time] // the high-water mark as this process left it; nil: it does not know
+	late     lateLog
 }
 
 // Open opens a database for reading and writing. The URL is one of

@@ -270,9 +270,10 @@ func insertSweep(ctx context.Context, s session, sweep *lifecycle.Sweep) error {
 	if _, err := take(ctx, s, sweepCounter, 1); err != nil {
 		return err
 	}
-	_, err := s.exec(ctx, `INSERT INTO sweeps (id, rules, dry_run, opened_by, as_of, state, cut, cut_at, cut_key, next_chunk, opened_at)
-		VALUES (:id, :rules, :dry_run, :opened_by, :as_of, 'running', FALSE, :dawn, 0, 1, :opened_at)`,
+	sweep.Trace = traceparent(ctx)
+	_, err := s.exec(ctx, `INSERT INTO sweeps (id, rules, dry_run, opened_by, as_of, state, cut, cut_at, cut_key, next_chunk, opened_at, traceparent)
+		VALUES (:id, :rules, :dry_run, :opened_by, :as_of, 'running', FALSE, :dawn, 0, 1, :opened_at, :traceparent)`,
 		args{"id": sweep.ID, "rules": jsonList(sweep.Rules), "dry_run": sweep.DryRun, "opened_by": sweep.Trigger,
-			"as_of": at(sweep.AsOf), "dawn": dawn, "opened_at": at(sweep.OpenedAt)})
+			"as_of": at(sweep.AsOf), "dawn": dawn, "opened_at": at(sweep.OpenedAt), "traceparent": sweep.Trace})
 	return err
 }

@@ -31,6 +31,8 @@ type Outlook struct {
 	after    int64
 	over     bool
 	paused   []lifecycle.RuleName
+	asked    int                          // audiences, of which people were counted one by one
+	people   map[lifecycle.Audience]int64 // of everybody; nil: not counted, or too many
 }
 
 // Outlook begins to look ahead. It has to be closed.
@@ -63,22 +65,24 @@ func (q *OutlookQuery) most() int {
 const timerColumns = `t.key, t.partner_id, t.status, t.auto_extend AND {{find}}(t.roles, '` + lifecycle.GlobalAdministrator + `') = 0 AS extends,
 	t.customer_id, t.locked_at, t.end_at, t.warn_after, t.name_released_at, t.version, t.assigned, t.stayed`
 
+// allColumns are all of a record.
 const allColumns = `t.key, t.partner_id, t.status, t.auto_extend, t.customer_id, t.locked_at, t.end_at, t.warn_after, t.name_released_at, t.version,
 	t.assigned, t.stayed, t.id, t.display_name, t.customer_name, t.duration, t.created_at, t.modified_at, t.activated_at, t.approved_at, t.roles`
 
 // outlookText reads a page. It goes by key, whatever is due: where much is due that is the order in which the table lies, and where
-// little is, PostgreSQL takes the index of what is due by itself.
+// little is, PostgreSQL takes the index of what is due by itself. Both tables are told where the page begins: PostgreSQL does not
+// conclude it, and would read the clocks of all pages before.
 func outlookText(q *OutlookQuery) string {
 	columns := allColumns
 	if q.Timers {
 		columns = timerColumns
 	}
-	text := `SELECT ` + columns + ` FROM relationships AS t WHERE t.key > :after`
+	text := `SELECT ` + onClock(columns) + ` FROM agreements AS t JOIN clocks AS k ON k.key = t.key WHERE t.key > :after AND k.key > :after`
 	if q.Partner != "" {
 		text += ` AND t.partner_id = :partner`
 	}
 	if !q.DueBy.IsZero() {
-		text += ` AND t.next_at <= :due_by`
+		text += ` AND k.next_at <= :due_by`
 	}
 	return text + ` ORDER BY t.key LIMIT :most`
 }
@@ -129,9 +133,10 @@ func recordsOf(rows outlookRows, n int, timers bool, paused []lifecycle.RuleName
 	records := make([]lifecycle.Stored, n)
 	var failures []lifecycle.Failure
 	stopped, read := lifecycle.RuleNames(), 0
+	known := alike{map[string][]string{}, map[string]lifecycle.Period{}}
 	for range n {
 		stored := &records[read]
-		stays := readRecord(rows, stored, timers)
+		stays := known.readRecord(rows, stored, timers)
 		if err := rows.spoilt(); err != nil {
 			failures = append(failures, lifecycle.Failure{RelationshipID: strings.Clone(stored.ID), Key: stored.Key, Reason: err.Error()})
 			*stored = lifecycle.Stored{}
@@ -145,9 +150,40 @@ func recordsOf(rows outlookRows, n int, timers bool, paused []lifecycle.RuleName
 	return records[:read], failures
 }
 
+// An alike is what many records of a page have in common: it is understood once, and shared. Nobody changes a record's roles in place.
+type alike struct {
+	roles     map[string][]string
+	durations map[string]lifecycle.Period
+}
+
+func (known *alike) rolesOf(text string) (roles []string, err error) {
+	roles, ok := known.roles[text]
+	if ok {
+		return roles, nil
+	}
+	if err := json.Unmarshal([]byte(text), &roles); err != nil {
+		return nil, err
+	}
+	if len(roles) == 0 {
+		roles = nil
+	}
+	known.roles[text] = roles
+	return roles, nil
+}
+
+func (known *alike) durationOf(text string) (p lifecycle.Period, err error) {
+	p, ok := known.durations[text]
+	if !ok {
+		if err = p.UnmarshalText([]byte(text)); err == nil {
+			known.durations[text] = p
+		}
+	}
+	return p, err
+}
+
 // readRecord makes a record of the next row, and says whether it is on hold. Of one that was read for its timers alone, AutoExtend says
 // whether it extends, which the roles may forbid.
-func readRecord(row outlookRows, stored *lifecycle.Stored, timers bool) (stays bool) {
+func (known *alike) readRecord(row outlookRows, stored *lifecycle.Stored, timers bool) (stays bool) {
 	row.next()
 	r := &stored.Record
 	stored.Key = row.number("key")
@@ -162,22 +198,44 @@ func readRecord(row outlookRows, stored *lifecycle.Stored, timers bool) (stays b
 		return stays
 	}
 	r.ID, r.DisplayName, r.Customer.DisplayName = row.text("id"), row.text("display_name"), row.text("customer_name")
-	row.fault("duration", r.Duration.UnmarshalText([]byte(row.text("duration"))))
+	var err error
+	r.Duration, err = known.durationOf(row.text("duration"))
+	row.fault("duration", err)
 	r.Created, r.Modified = row.instant("created_at"), row.instant("modified_at")
 	r.Activated, r.Approved = row.instant("activated_at"), row.instant("approved_at")
-	row.fault("roles", json.Unmarshal([]byte(row.text("roles")), &r.Roles))
-	if len(r.Roles) == 0 {
-		r.Roles = nil
-	}
+	r.Roles, err = known.rolesOf(row.text("roles"))
+	row.fault("roles", err)
 	return stays
 }
 
+// Whoever asks for many audiences will ask for more: to count everybody in one go takes a tenth of the time for each. Unless there are so
+// many that memory might not hold them.
+const (
+	manyAudiences = 3_000
+	mostAudiences = 100_000
+)
+
 // People counts who holds a role in a tenant, for each audience that there is somebody in.
-func (o *Outlook) People(ctx context.Context, audiences []lifecycle.Audience) (map[lifecycle.Audience]int64, error) {
+func (o *Outlook) People(ctx context.Context, audiences []lifecycle.Audience) (people map[lifecycle.Audience]int64, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	people, err := countPeople(ctx, o.snapshot.session, audiences)
-	return people, said("count recipients", err)
+	before := o.asked
+	if o.asked += len(audiences); before < manyAudiences && o.asked >= manyAudiences {
+		if o.people, err = countEverybody(ctx, o.snapshot.session, mostAudiences); err != nil {
+			return nil, said("count recipients", err)
+		}
+	}
+	if o.people == nil {
+		people, err = countPeople(ctx, o.snapshot.session, audiences)
+		return people, said("count recipients", err)
+	}
+	people = make(map[lifecycle.Audience]int64, len(audiences))
+	for _, a := range audiences {
+		if n := o.people[a]; n > 0 {
+			people[a] = n
+		}
+	}
+	return people, nil
 }
 
 // Mails lists the mail addresses of those who hold a role in a tenant.

@@ -1,12 +1,15 @@
 package storage
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenure-dev/tenure/lifecycle"
+	"github.com/tenure-dev/tenure/testenv"
 )
 
 // lookAhead reads all that the query wants.
@@ -106,5 +109,62 @@ func TestPeopleAheadAreThoseOfTheDirectory(t *testing.T) {
 		mails, err := o.Mails(ctx, audience)
 		require.NoError(t, err)
 		require.Equal(t, []string{"a@x.example", "b@x.example"}, mails)
+	})
+}
+
+// Left to conclude it, PostgreSQL reads the clocks of all pages before where that seems cheaper to it than looking each one up.
+func TestPageOfAPlanReadsNothingOfThePagesBefore(t *testing.T) {
+	db := migrated(t, testenv.Postgres(t), Live)
+	for _, q := range []OutlookQuery{{Timers: true, DueBy: start}, {}} {
+		tx, err := db.begin(ctx)
+		require.NoError(t, err)
+		var plan []string
+		_, err = tx.exec(ctx, `SELECT set_config('enable_nestloop', 'off', TRUE), set_config('enable_hashjoin', 'off', TRUE),
+			set_config('enable_seqscan', 'off', TRUE), set_config('enable_bitmapscan', 'off', TRUE)`, nil)
+		require.NoError(t, err)
+		o := Outlook{query: q}
+		require.NoError(t, tx.list(ctx, &plan, `EXPLAIN `+outlookText(&q), o.args()))
+		require.NoError(t, tx.end())
+		text := strings.Join(plan, "\n")
+		require.Contains(t, text, "Merge Join")
+		require.Equal(t, 2, strings.Count(text, "Index Cond: (key > "), text)
+	}
+}
+
+func TestPeopleAreTheSameHoweverManyAreAskedFor(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		var contacts []lifecycle.Contact
+		var audiences []lifecycle.Audience
+		for n := range manyAudiences {
+			a := lifecycle.Audience{TenantID: fmt.Sprintf("cccccccc-0000-4000-8000-%012d", n), Role: lifecycle.GlobalAdministrators}
+			audiences = append(audiences, a)
+			for i := range n % 3 {
+				contacts = append(contacts, lifecycle.Contact{TenantID: a.TenantID, Role: a.Role, Mail: fmt.Sprintf("%d@example.com", i)})
+			}
+		}
+		_, err := db.ImportContacts(ctx, contacts, &policy.Notices, start)
+		require.NoError(t, err)
+		o, err := db.Outlook(ctx, OutlookQuery{})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, o.Close()) }()
+		few, err := o.People(ctx, audiences[:10])
+		require.NoError(t, err)
+		require.Nil(t, o.people, "for a few, nobody counts everybody")
+		many, err := o.People(ctx, audiences)
+		require.NoError(t, err)
+		require.NotNil(t, o.people)
+		again, err := o.People(ctx, audiences[:10])
+		require.NoError(t, err)
+		require.Equal(t, few, again)
+		require.Len(t, many, 2*manyAudiences/3, "those that there is nobody in are missing")
+		for n, a := range audiences {
+			require.EqualValues(t, n%3, many[a])
+		}
+		everybody, err := countEverybody(ctx, o.snapshot.session, len(many))
+		require.NoError(t, err)
+		require.Equal(t, many, everybody)
+		everybody, err = countEverybody(ctx, o.snapshot.session, len(many)-1)
+		require.NoError(t, err)
+		require.Nil(t, everybody, "too many to be kept")
 	})
 }

@@ -12,9 +12,9 @@ import (
 	"sync"
 )
 
-// A page is rows on their way into the database, as {{rows …}} names their columns. SQLite takes them as one parameter, a JSON array
-// of objects; PostgreSQL as an array for each column, which it reads several times as fast. A page may also hold plain values, for
-// {{in …}}.
+// A page is rows on their way into the database, as {{rows …}} names their columns: an array for each, which either database reads
+// several times as fast as JSON; SQLite takes them in one parameter. A page may also hold plain values, for {{in …}}; those are JSON on
+// SQLite.
 type page[T any] []T
 
 // Value is the JSON text.

@@ -49,13 +49,23 @@ func TestStreamsComeInOneOrderAndFromOneMoment(t *testing.T) {
 		require.True(t, slices.IsSortedFunc(letters, func(a, b lifecycle.Letter) int {
 			return cmp.Or(a.Recorded.Compare(b.Recorded), a.Due.Compare(b.Due), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Ordinal, b.Ordinal))
 		}))
+		n := 0
+		require.NoError(t, moment.EachNotice(ctx, func(l lifecycle.Letter) error {
+			brief := letters[n]
+			brief.Message, brief.MessageID = nil, ""
+			brief.Relationship = lifecycle.Record{ID: brief.Relationship.ID, Partner: brief.Relationship.Partner, DisplayName: brief.Relationship.DisplayName}
+			require.Equal(t, brief, l)
+			n++
+			return nil
+		}))
+		require.Len(t, letters, n)
 		var mails []string
 		require.NoError(t, moment.EachContact(ctx, func(c lifecycle.Contact) error { mails = append(mails, c.Mail); return nil }))
 		require.Equal(t, []string{"a@example.com", "b@example.com"}, mails)
 
 		enough := errors.New("enough")
 		require.ErrorIs(t, db.EachRelationship(ctx, func(lifecycle.Stored) error { return enough }), enough)
-		n := 0
+		n = 0
 		require.NoError(t, db.EachRelationship(ctx, func(lifecycle.Stored) error { n++; return nil }))
 		require.Equal(t, 21, n)
 	})
@@ -214,7 +224,7 @@ func plan(t *testing.T, db *DB, query string, a args) string {
 	if db.dialect == sqlite {
 		explain = "EXPLAIN QUERY PLAN "
 	}
-	text, values, err := session{db.pool, db.dialect}.bound(explain+query, a)
+	text, values, err := session{q: db.pool, dialect: db.dialect}.bound(explain+query, a)
 	require.NoError(t, err)
 	rows, err := db.pool.QueryxContext(ctx, text, values...)
 	require.NoError(t, err)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -326,7 +325,7 @@ func insertEntries(ctx context.Context, s session, entries []*entry) error {
 	if err != nil {
 		return err
 	}
-	if err := fillEvents(ctx, s, events); err != nil {
+	if err := insertEventRows(ctx, s, events); err != nil {
 		return err
 	}
 	return insertTold(ctx, s, decided)
@@ -344,10 +343,10 @@ func fillRelationships(ctx context.Context, s session, rows []relationshipRow) e
 		return err
 	}
 	agreed, moves := columnNames(agreementColumns, "", ""), "key, "+columnNames(clockColumns, "", "")
-	if err := fill(ctx, s, "agreements", agreed, agreed, rows); err != nil {
+	if err := fill(ctx, s, "agreements", agreed, agreed, pointers(rows)); err != nil {
 		return err
 	}
-	return fill(ctx, s, "clocks", moves, moves, rows)
+	return fill(ctx, s, "clocks", moves, moves, pointers(rows))
 }
 
 // insertRelationships writes new rows and says how many. onConflict is what to do where a name or an id is taken; without it that
@@ -361,17 +360,6 @@ func insertRelationships(ctx context.Context, s session, rows []relationshipRow,
 	}
 	return s.exec(ctx, `INSERT INTO clocks (key, `+columnNames(clockColumns, "", "")+`, stayed) SELECT r.key, `+columnNames(clockColumns, "r", "")+`, `+stayedOf("r")+`
 		FROM {{rows key BIGINT, id TEXT, partner_id TEXT, customer_id TEXT, `+clockColumns+`}} WHERE TRUE ORDER BY r.key`, a)
-}
-
-// fillEvents writes the events of new relationships, many at once; there can be none of them yet.
-func fillEvents(ctx context.Context, s session, rows []eventRow) error {
-	if slices.ContainsFunc(rows, func(row eventRow) bool { return row.askedRow != askedRow{} }) {
-		return insertEventRows(ctx, s, rows)
-	}
-	if err := fill(ctx, s, "events", "relationship_key, "+eventNames, "key, "+eventNames, rows); err != nil {
-		return err
-	}
-	return queueForLedger(ctx, s, rows)
 }
 
 // insertFollowing writes what goes with new relationships: their events, and whom there is to tell.

@@ -257,11 +257,12 @@ var selectDue = `SELECT ` + onClock(allColumns) + ` FROM (SELECT key, version, m
 
 // onClock has the columns of a clock read from table k, those of view relationships being read from t.
 func onClock(columns string) string {
+	columns += ","
 	for column := range strings.SplitSeq(clockColumns+", stayed BOOLEAN", ",") {
 		name := strings.Fields(column)[0]
 		columns = strings.ReplaceAll(columns, "t."+name+",", "k."+name+",")
 	}
-	return columns
+	return strings.TrimSuffix(columns, ",")
 }
 
 // mostInChunk bounds what is read of a chunk. Between its being cut and its being read an import may bring any number of

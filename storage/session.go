@@ -15,6 +15,7 @@ import (
 type session struct {
 	q       sqlx.ExtContext
 	dialect *dialect
+	conn    *sqlx.Conn // that a transaction has to itself; nil outside of one
 }
 
 // args are the named parameters of a query.
@@ -25,7 +26,7 @@ func (s session) bound(query string, a args) (string, []any, error) {
 		a = args{}
 	}
 	filled := s.dialect.text(query)
-	if len(filled.columns)+len(filled.lists) > 0 {
+	if len(filled.columns)+len(filled.lists)+len(filled.pages) > 0 {
 		var err error
 		if a, err = asArrays(a, &filled); err != nil {
 			return "", nil, err
@@ -37,7 +38,7 @@ func (s session) bound(query string, a args) (string, []any, error) {
 
 // asArrays adds to the parameters the arrays that pages travel in.
 func asArrays(a args, f *filled) (all args, err error) {
-	all = make(args, len(a)+len(f.columns)+len(f.lists))
+	all = make(args, len(a)+len(f.columns)+len(f.lists)+len(f.pages))
 	maps.Copy(all, a)
 	array := func(parameter, column, kind string) []byte {
 		rows, ok := a[parameter].(columnar)
@@ -50,10 +51,17 @@ func asArrays(a args, f *filled) (all args, err error) {
 		return values
 	}
 	for _, p := range f.columns {
-		all[columnParameter+p.name] = array("rows", p.name, p.kind)
+		all[p.parameter] = array("rows", p.name, p.kind)
+	}
+	for _, p := range f.pages {
+		var whole []byte
+		for _, c := range p.columns {
+			whole = appendArray(whole, array("rows", c.name, c.kind))
+		}
+		all[p.parameter] = whole
 	}
 	for _, p := range f.lists {
-		all[listParameter+p.name] = array(p.name, itself, p.kind)
+		all[p.parameter] = array(p.name, itself, p.kind)
 	}
 	return all, err
 }
@@ -78,22 +86,6 @@ func (s session) get(ctx context.Context, into any, query string, a args) error 
 		return err
 	}
 	return sqlx.GetContext(ctx, s.q, into, text, values...)
-}
-
-// count counts the rows that a statement that writes returns as true, in a column called counts.
-func (s session) count(ctx context.Context, statement string, a args) (n int64, err error) {
-	if s.dialect == postgres { // which need not send them all for that
-		err = s.get(ctx, &n, `WITH written AS (`+statement+`) SELECT count(*) FROM written WHERE counts`, a)
-		return n, err
-	}
-	var counts []bool
-	err = s.list(ctx, &counts, statement, a)
-	for _, is := range counts {
-		if is {
-			n++
-		}
-	}
-	return n, err
 }
 
 // list reads all rows into a slice.
@@ -134,34 +126,32 @@ func (db *DB) read(ctx context.Context, doing string, fn func(session) error) er
 	if err := db.usable(ctx); err != nil {
 		return said(doing, err)
 	}
-	return said(doing, fn(session{db.pool, db.dialect}))
+	return said(doing, fn(session{q: db.pool, dialect: db.dialect}))
 }
 
 // write runs fn in a transaction: all of it is written, or nothing. fn may be run again after a deadlock.
 func (db *DB) write(ctx context.Context, doing string, fn func(session) error) error {
-	return db.writeBy(ctx, doing, db.begin, fn)
-}
-
-// writeBy is write with transactions that begin in this way.
-func (db *DB) writeBy(ctx context.Context, doing string, begin func(context.Context) (*transaction, error), fn func(session) error) error {
 	const attempts = 5
 	if err := db.usable(ctx); err != nil {
 		return said(doing, err)
 	}
-	err := once(ctx, begin, fn)
+	err := db.once(ctx, fn)
 	for i := 1; i < attempts && passes(err); i++ {
-		err = once(ctx, begin, fn)
+		err = db.once(ctx, fn)
 	}
 	return said(doing, err)
 }
 
-func once(ctx context.Context, begin func(context.Context) (*transaction, error), fn func(session) error) error {
-	tx, err := begin(ctx)
+func (db *DB) once(ctx context.Context, fn func(session) error) error {
+	tx, err := db.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer tx.end() //nolint:errcheck // after a commit there is nothing to undo; before it, fn's error matters
 	if err := fn(tx.session); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil { // nobody waits for it any more
 		return err
 	}
 	return tx.Commit()
@@ -171,11 +161,14 @@ func once(ctx context.Context, begin func(context.Context) (*transaction, error)
 type transaction struct {
 	session
 	*sqlx.Tx
-	db   *DB
-	conn *sqlx.Conn // of one that fills tables; nil for others
+	db *DB
 }
 
 // begin waits for its turn where the database has one writer only: the order is fair then, and nobody is told "busy".
+//
+// The transaction does not end by itself when ctx does: the driver would send its ROLLBACK into the middle of a COPY (see fill), of which
+// another goroutine reads the answers, and wait for ever. Every statement but those of fill is stopped by its own context all the
+// same, and whoever began the transaction ends it.
 func (db *DB) begin(ctx context.Context) (*transaction, error) {
 	if db.readOnly {
 		return nil, ErrReadOnly
@@ -183,22 +176,23 @@ func (db *DB) begin(ctx context.Context) (*transaction, error) {
 	if err := db.turn(ctx); err != nil {
 		return nil, err
 	}
-	tx, err := db.pool.BeginTxx(ctx, &sql.TxOptions{})
+	conn, err := db.pool.Connx(ctx)
 	if err != nil {
 		db.yield()
 		return nil, err
 	}
-	return &transaction{session{tx, db.dialect}, tx, db, nil}, nil
+	tx, err := conn.BeginTxx(context.WithoutCancel(ctx), &sql.TxOptions{})
+	if err != nil {
+		db.yield()
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &transaction{session{tx, db.dialect, conn}, tx, db}, nil
 }
 
 // end undoes what was not committed, and lets the next writer in.
 func (tx *transaction) end() error {
 	defer tx.db.yield()
-	err := rollback(tx.Tx)
-	if tx.conn != nil {
-		err = errors.Join(err, tx.conn.Close())
-	}
-	return err
+	return errors.Join(rollback(tx.Tx), tx.conn.Close())
 }
 
 func (db *DB) turn(ctx context.Context) error {

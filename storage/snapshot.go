@@ -32,7 +32,7 @@ func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, said(doing, err)
 	}
-	snapshot := &Snapshot{tx, session{tx, db.dialect}}
+	snapshot := &Snapshot{tx, session{q: tx, dialect: db.dialect}}
 	// On both databases the moment is that of the first query, not of BEGIN.
 	if _, err := meta(ctx, snapshot.session, "kind"); err != nil {
 		return nil, said(doing, errors.Join(err, snapshot.Close()))
@@ -73,6 +73,19 @@ func (s *Snapshot) EachLetter(ctx context.Context, fn func(lifecycle.Letter) err
 		}))
 }
 
+// EachNotice is [Snapshot.EachLetter], only quicker: it leaves the messages out, and of each relationship it reads the id, the partner and
+// the name.
+func (s *Snapshot) EachNotice(ctx context.Context, fn func(lifecycle.Letter) error) error {
+	return said("read all notices", each(ctx, s.session, selectNotices+`ORDER BY n.recorded_at, n.due_at, n.relationship_key, n.version, n.ordinal`, nil,
+		func(row *letterRow) error {
+			letter, err := row.letter()
+			if err != nil {
+				return err
+			}
+			return fn(letter)
+		}))
+}
+
 // EachContact hands over every contact, by tenant, role and mail address.
 func (s *Snapshot) EachContact(ctx context.Context, fn func(lifecycle.Contact) error) error {
 	return said("read all contacts", each(ctx, s.session, selectContacts+`ORDER BY c.tenant_id, c.role, c.mail_key`, nil,
@@ -92,6 +105,11 @@ func (db *DB) EachEvent(ctx context.Context, fn func(lifecycle.Event) error) err
 // EachLetter is [Snapshot.EachLetter] on a snapshot of its own.
 func (db *DB) EachLetter(ctx context.Context, fn func(lifecycle.Letter) error) error {
 	return db.snap(ctx, func(s *Snapshot) error { return s.EachLetter(ctx, fn) })
+}
+
+// EachNotice is [Snapshot.EachNotice] on a snapshot of its own.
+func (db *DB) EachNotice(ctx context.Context, fn func(lifecycle.Letter) error) error {
+	return db.snap(ctx, func(s *Snapshot) error { return s.EachNotice(ctx, fn) })
 }
 
 // EachContact is [Snapshot.EachContact] on a snapshot of its own.

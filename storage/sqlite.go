@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
-	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
 )
 
 const inMemory = ":memory:"
@@ -129,7 +128,7 @@ func pragmas(scratch, readOnly bool) url.Values {
 		settings = append(settings, "journal_mode(WAL)", "synchronous(FULL)") // what we said is done survives a power cut
 	}
 	if readOnly {
-		settings = []string{"busy_timeout(10000)", "query_only(1)"}
+		settings = []string{"busy_timeout(10000)", onlyReads}
 	}
 	return url.Values{"_txlock": {"immediate"}, "_pragma": settings}
 }

@@ -13,7 +13,7 @@ import (
 // how quick the database was, is left zero. now is by the deployment's clock, wall by the machine's. Policy p says
 // what has waited for too long for another system, and is compared with the one that the timers were set by. It changes nothing.
 func (db *DB) Condition(ctx context.Context, p *lifecycle.Policy, now, wall time.Time) (lifecycle.Condition, error) {
-	c := lifecycle.Condition{At: now, Wall: wall, Database: lifecycle.Dependency{Name: db.dialect.driver}}
+	c := lifecycle.Condition{At: now, Wall: wall, Database: lifecycle.Dependency{Name: db.dialect.name}}
 	for _, read := range []func(context.Context, *lifecycle.Policy, *lifecycle.Condition) error{
 		db.conditionOfAll, db.conditionOfRules, db.conditionOfSweeps, db.conditionOfNotices, db.conditionOfCopies,
 	} {
@@ -77,34 +77,6 @@ func (db *DB) conditionOfRules(ctx context.Context, _ *lifecycle.Policy, c *life
 		c.Rules = append(c.Rules, r)
 	}
 	return nil
-}
-
-// Latenesses counts how late the changes were that workers have recorded in each window up to now. What an action by a person has
-// settled on its way is not among them, and neither is what was recorded by a program that did not count yet.
-func (db *DB) Latenesses(ctx context.Context, now time.Time) (report lifecycle.LatenessReport, err error) {
-	type lateRow struct {
-		DoneAt     dbTime `json:"done_at"`
-		Latenesses string `json:"latenesses"`
-	}
-	for w := range report {
-		report[w] = lifecycle.Latenesses{}
-	}
-	since := now.Add(-lifecycle.LastMonth.Span())
-	err = db.read(ctx, "read how late changes were", func(s session) error {
-		return each(ctx, s, `SELECT done_at, latenesses FROM chunks WHERE latenesses <> '' AND done_at > :since`, args{"since": at(since)}, func(row *lateRow) error {
-			late, err := readLatenesses(row.Latenesses)
-			if err != nil {
-				return err
-			}
-			for w := range lifecycle.LatenessWindows {
-				if row.DoneAt.After(now.Add(-w.Span())) {
-					report[w].AddAll(late)
-				}
-			}
-			return nil
-		})
-	})
-	return report, err
 }
 
 func (db *DB) conditionOfSweeps(ctx context.Context, _ *lifecycle.Policy, c *lifecycle.Condition) error {

@@ -28,7 +28,7 @@ func sweptAt(t *testing.T, db *DB, now time.Time, rules ...lifecycle.RuleName) l
 		require.NoError(t, err)
 		tally.Add(written)
 	}
-	_, err = db.FinishSweep(ctx, sweep.ID, now)
+	_, _, err = db.FinishSweep(ctx, sweep.ID, now)
 	require.NoError(t, err)
 	return tally
 }
@@ -54,6 +54,33 @@ func TestLatenessIsCountedByRuleAndWindow(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, now, c.Chunks.LastDone)
 		require.Equal(t, lifecycle.LatenessCounts{3: 1}, c.Rules[3].Late[lifecycle.LastDay], c.Rules[3].Rule)
+	})
+}
+
+func TestLatenessOfAChunkIsReadOnce(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		load(t, db, active(1, start.Add(lifecycle.Day)), active(2, start.Add(3*lifecycle.Day)), active(3, start.Add(5*lifecycle.Day)))
+		first := start.Add(lifecycle.Day + 90*time.Second)
+		sweptAt(t, db, first, lifecycle.EndTerm)
+		require.Equal(t, lifecycle.Latenesses{lifecycle.EndTerm: {120: 1}}, lateIn(t, db, lifecycle.LastDay, first.Add(lateSettles)))
+		_, err := db.pool.ExecContext(ctx, `UPDATE chunks SET latenesses = 'no longer readable' WHERE latenesses <> ''`)
+		require.NoError(t, err)
+
+		second := start.Add(3*lifecycle.Day + 3*time.Second)
+		sweptAt(t, db, second, lifecycle.EndTerm)
+		for range 2 { // what is new counts once, however often it is looked at before it is settled
+			require.Equal(t, lifecycle.Latenesses{lifecycle.EndTerm: {3: 1}}, lateIn(t, db, lifecycle.LastDay, second.Add(time.Minute)))
+			require.Equal(t, lifecycle.Latenesses{lifecycle.EndTerm: {3: 1, 120: 1}}, lateIn(t, db, lifecycle.LastWeek, second.Add(time.Minute)))
+		}
+		third := start.Add(5*lifecycle.Day + 7*time.Second)
+		sweptAt(t, db, third, lifecycle.EndTerm)
+		require.Equal(t, lifecycle.Latenesses{lifecycle.EndTerm: {3: 1, 7: 1, 120: 1}}, lateIn(t, db, lifecycle.LastWeek, third))
+		require.Equal(t, lifecycle.Latenesses{lifecycle.EndTerm: {3: 1, 7: 1, 120: 1}}, lateIn(t, db, lifecycle.LastMonth, third))
+		require.Empty(t, lateIn(t, db, lifecycle.LastMonth, third.Add(31*lifecycle.Day)))
+		require.Empty(t, db.late.entries, "what is in no window any more is forgotten")
+
+		_, err = db.Latenesses(ctx, third)
+		require.Error(t, err, "the clock was set back: all of it is read anew")
 	})
 }
 

@@ -24,6 +24,7 @@ type sweepRow struct {
 	OpenedAt   dbTime               `json:"opened_at"`
 	FinishedAt dbTime               `json:"finished_at"`
 	Examined   bool                 `json:"examined"`
+	Trace      string               `json:"traceparent"`
 	Plan       string               `json:"plan"`
 	RuledBy    string               `json:"ruled_by"`
 	Ruling     string               `json:"ruling"`
@@ -46,9 +47,8 @@ type tallyRow struct {
 func (row *sweepRow) sweep() (lifecycle.Sweep, error) {
 	sweep := lifecycle.Sweep{
 		ID: row.ID, DryRun: row.DryRun, Trigger: row.OpenedBy, AsOf: row.AsOf.Time, State: row.State, Cut: row.Cut,
-		OpenedAt: row.OpenedAt.Time, FinishedAt: row.FinishedAt.Time, Chunks: row.Chunks, ChunksDone: row.Done,
-		Tally: lifecycle.Tally{Found: row.Found, Changed: row.Changed, Skipped: row.Skipped, Failed: row.Failed,
-			Notices: row.Notices, Lateness: time.Duration(row.Lateness) * time.Microsecond},
+		OpenedAt: row.OpenedAt.Time, FinishedAt: row.FinishedAt.Time, Trace: row.Trace, Chunks: row.Chunks, ChunksDone: row.Done,
+		Tally: row.tally(),
 	}
 	if err := json.Unmarshal([]byte(row.Rules), &sweep.Rules); err != nil {
 		return sweep, fmt.Errorf("sweep %d: column rules cannot be read: %w", row.ID, err)
@@ -69,7 +69,7 @@ func (row *sweepRow) sweep() (lifecycle.Sweep, error) {
 
 // sweepColumns are those of table sweeps that are read.
 const sweepColumns = `s.id, s.rules, s.dry_run, s.opened_by, s.as_of, s.state, s.cut, s.cut_at, s.cut_key, s.next_chunk,
-	s.opened_at, s.finished_at, s.examined, s.plan, s.ruled_by, s.ruling, s.ruled_at`
+	s.opened_at, s.finished_at, s.examined, s.plan, s.ruled_by, s.ruling, s.ruled_at, s.traceparent`
 
 // selectSweeps adds the totals up from the chunks: there is no counter that every worker would have to wait for.
 const selectSweeps = `SELECT ` + sweepColumns + `,
@@ -142,8 +142,9 @@ func (db *DB) sweepsBefore(ctx context.Context, before int64, limit int, w where
 	return sweeps, err
 }
 
-// FinishSweep marks a sweep done if it is cut and none of its chunks is open, and says whether it is over now.
-func (db *DB) FinishSweep(ctx context.Context, id int64, now time.Time) (over bool, err error) {
+// FinishSweep marks a sweep done if it is cut and none of its chunks is open, and says whether it is over now, and whether it was this
+// call that closed it.
+func (db *DB) FinishSweep(ctx context.Context, id int64, now time.Time) (over, closed bool, err error) {
 	// Asked after every chunk, and all but the last time there is nothing to do. Of several who close the last chunks at once, he who
 	// looks last sees that none is open.
 	worth := false
@@ -152,9 +153,8 @@ func (db *DB) FinishSweep(ctx context.Context, id int64, now time.Time) (over bo
 			SELECT 1 FROM chunks WHERE sweep_id = :id AND state IN ('open', 'claimed'))) FROM sweeps WHERE id = :id`, args{"id": id})
 	})
 	if err != nil || !worth {
-		return false, err
+		return false, false, err
 	}
-	closed := false
 	err = db.write(ctx, fmt.Sprintf("finish sweep %d", id), func(s session) error {
 		closed = false
 		sweep, err := lockSweep(ctx, s, id)
@@ -170,10 +170,13 @@ func (db *DB) FinishSweep(ctx context.Context, id int64, now time.Time) (over bo
 		over, closed = n > 0, n > 0
 		return err
 	})
+	if err != nil {
+		return false, false, err
+	}
 	if closed {
 		db.tidy(ctx, id)
 	}
-	return over, err
+	return over, closed, nil
 }
 
 // tidy takes away the rows that a large sweep has left behind, so that the next look does not step over them and the tables do not grow
@@ -184,7 +187,7 @@ func (db *DB) tidy(ctx context.Context, sweep int64) {
 		return
 	}
 	var much bool
-	err := session{db.pool, db.dialect}.get(ctx, &much, `SELECT changed >= 1000 AND changed * 50 >= (SELECT reltuples FROM pg_class WHERE oid = CAST('clocks' AS regclass))
+	err := session{q: db.pool, dialect: db.dialect}.get(ctx, &much, `SELECT changed >= 1000 AND changed * 50 >= (SELECT reltuples FROM pg_class WHERE oid = CAST('clocks' AS regclass))
 		FROM (SELECT COALESCE(sum(changed), 0) AS changed FROM chunks WHERE sweep_id = :id) AS done`, args{"id": sweep})
 	if err == nil && much {
 		_, _ = db.pool.ExecContext(ctx, `VACUUM (SKIP_LOCKED, TRUNCATE FALSE, INDEX_CLEANUP ON) clocks`)

@@ -269,9 +269,13 @@ func TestSweepIsOverWhenItIsCutAndItsChunksAreClosed(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		load(t, db, active(1, start), active(2, start), active(3, start))
 		sweep := opened(t, db, start)
+		closers := 0
 		over := func() bool {
-			over, err := db.FinishSweep(ctx, sweep.ID, start)
+			over, closed, err := db.FinishSweep(ctx, sweep.ID, start)
 			require.NoError(t, err)
+			if closed {
+				closers++
+			}
 			return over
 		}
 		require.False(t, over(), "nobody knows yet what is to be done")
@@ -296,6 +300,7 @@ func TestSweepIsOverWhenItIsCutAndItsChunksAreClosed(t *testing.T) {
 		apply(refs[0])
 		require.True(t, over())
 		require.True(t, over(), "asked again")
+		require.Equal(t, 1, closers, "whoever asks again has not closed it")
 
 		done, err := db.Sweep(ctx, sweep.ID)
 		require.NoError(t, err)
@@ -304,7 +309,7 @@ func TestSweepIsOverWhenItIsCutAndItsChunksAreClosed(t *testing.T) {
 		require.Equal(t, lifecycle.Tally{Found: 3, Changed: 3}, done.Tally)
 		require.Equal(t, []int{2, 2}, []int{done.Chunks, done.ChunksDone})
 		require.ErrorIs(t, db.CancelSweep(ctx, sweep.ID, start), lifecycle.ErrNotRunning)
-		_, err = db.FinishSweep(ctx, 99, start)
+		_, _, err = db.FinishSweep(ctx, 99, start)
 		require.ErrorIs(t, err, lifecycle.ErrNotFound)
 		_, err = db.Sweep(ctx, 99)
 		require.ErrorIs(t, err, lifecycle.ErrNotFound)
@@ -323,7 +328,7 @@ func TestPruneKeepsWhatFoundSomethingAndTheLastTicks(t *testing.T) {
 				_, err := db.ApplyChunk(ctx, claim(t, db, ref, at).ChunkRef, nil, lifecycle.Tally{Found: 1}, nil, at)
 				require.NoError(t, err)
 			}
-			over, err := db.FinishSweep(ctx, sweep.ID, at)
+			over, _, err := db.FinishSweep(ctx, sweep.ID, at)
 			require.NoError(t, err)
 			require.True(t, over)
 		}
@@ -358,7 +363,7 @@ func TestLargeSweepIsTidiedUpAfter(t *testing.T) {
 			_, err = db.ApplyChunk(ctx, chunk.ChunkRef, decide(start, due...), lifecycle.Tally{Found: 400}, nil, start)
 			require.NoError(t, err)
 		}
-		over, err := db.FinishSweep(ctx, sweep, start)
+		over, _, err := db.FinishSweep(ctx, sweep, start)
 		require.NoError(t, err)
 		require.True(t, over)
 		if db.dialect == postgres {

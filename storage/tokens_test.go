@@ -62,7 +62,7 @@ func TestPartnerIsAuthorizedUntilAnOperatorSaysOtherwise(t *testing.T) {
 		p, err = db.Partnership(ctx, strings.ToUpper(partner))
 		require.NoError(t, err)
 		require.Equal(t, want, p)
-		standing, err := standingOf(ctx, session{db.pool, db.dialect}, partner)
+		standing, err := standingOf(ctx, session{q: db.pool, dialect: db.dialect}, partner)
 		require.NoError(t, err)
 		require.Equal(t, lifecycle.Restricted, standing)
 

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/tenure-dev/tenure/graph"
 	"github.com/tenure-dev/tenure/graph/odata"
 	"github.com/tenure-dev/tenure/httpapi"
@@ -62,11 +64,7 @@ func wall() time.Time { return lifecycle.Instant(time.Now()) }
 func (a *app) log() *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(a.LogLevel)) // an enum: kong has checked it
-	o := &slog.HandlerOptions{Level: level}
-	if a.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(a.stderr, o))
-	}
-	return slog.New(slog.NewTextHandler(a.stderr, o))
+	return newLog(a.stderr, level, a.LogFormat)
 }
 
 func (a *app) databaseURL() (string, error) {
@@ -194,6 +192,7 @@ type works struct {
 	courier *jobs.Courier
 	bulk    *jobs.Bulk
 	log     *slog.Logger
+	tracer  trace.Tracer // nil: nothing is traced
 
 	sequencer    *jobs.Sequencer
 	guard        *jobs.Quarantine   // of commands that do the work themselves

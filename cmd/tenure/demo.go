@@ -265,7 +265,7 @@ func (r *demoReport) print(a *app, d *demo, took time.Duration) error {
 		return err
 	}
 	notices := map[lifecycle.NoticeKind]map[lifecycle.NoticeStatus]int{}
-	err = d.db.EachLetter(a.ctx, func(l lifecycle.Letter) error {
+	err = d.db.EachNotice(a.ctx, func(l lifecycle.Letter) error {
 		if notices[l.Kind] == nil {
 			notices[l.Kind] = map[lifecycle.NoticeStatus]int{}
 		}

@@ -49,6 +49,7 @@ func (c *forecastCmd) Run(a *app) (err error) {
 		in.policy, in.then, in.timed = in.then, nil, false
 	}
 	now := clock()
+	ofLook().allow()
 	q := outlook.Question{Policy: in.policy, Now: now, Until: lifecycle.Months(c.Months).After(now), Show: rules}
 	records, err := db.Outlook(a.ctx, in.query(&q, partner, false))
 	if err != nil {

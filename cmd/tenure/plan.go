@@ -49,6 +49,7 @@ func (c *planCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
+	ofLook().allow()
 	q := outlook.Question{Policy: in.policy, Now: now, Until: until, Show: rules}
 	if in.note != "" {
 		a.say("%s", in.note)

@@ -625,25 +625,6 @@ func TestSchedulesAreThoseOfTheOperatorsGuide(t *testing.T) {
 	require.Equal(t, jobs.DefaultSchedules(), described)
 }
 
-func TestEveryMetricIsInTheOperatorsGuide(t *testing.T) {
-	var actual []string
-	for _, room := range []string{"jobs", "httpapi"} {
-		files, err := filepath.Glob(filepath.Join(root, room, "*.go"))
-		require.NoError(t, err)
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
-			}
-			text, err := os.ReadFile(file)
-			require.NoError(t, err)
-			for _, name := range regexp.MustCompile(`"(tenure_[a-z_]+)"`).FindAllStringSubmatch(string(text), -1) {
-				actual = append(actual, "`"+name[1]+"`")
-			}
-		}
-	}
-	require.ElementsMatch(t, actual, firstColumn(tableAfter(t, "docs/operating.md", "metrics")))
-}
-
 func TestRulesEventsAndStatusesOfNoticesAreInTheDomainPage(t *testing.T) {
 	page := read(t, "docs/domain.md")
 	var names []string

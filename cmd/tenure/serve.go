@@ -11,10 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenure-dev/tenure/httpapi"
 	"github.com/tenure-dev/tenure/jobs"
+	"github.com/tenure-dev/tenure/lifecycle"
 	"github.com/tenure-dev/tenure/storage"
 )
 
@@ -24,7 +26,7 @@ type (
 		Schedule map[string]string `env:"TENURE_SCHEDULE" placeholder:"RULE=CRON" mapsep:";" help:"When a rule's records are looked at, in cron's five fields, UTC; \"off\" switches it off. May be given again for another rule."`
 	}
 	workerSettings struct {
-		Concurrency int `env:"TENURE_CONCURRENCY" default:"2" help:"Tasks that this process works on at a time (default: ${default})."`
+		Concurrency int `env:"TENURE_CONCURRENCY" default:"2" help:"Chunks that this process writes at a time; it reads ahead (default: ${default})."`
 	}
 )
 
@@ -35,38 +37,42 @@ type (
 		workerSettings
 		apiSettings
 		sendingSettings
+		watchSettings
 	}
 	workerCmd struct {
 		workerSettings
 		sendingSettings
+		watchSettings
 	}
 	schedulerCmd struct {
 		schedulerSettings
 		ledgerSettings
 		sendingSettings
+		watchSettings
 	}
 	apiCmd struct {
 		schedulerSettings // of the schedulers beside it, for those who ask when they tick
 		apiSettings
 		subscriptionSettings
+		watchSettings
 	}
 )
 
 func (c *serveCmd) Run(a *app) error {
 	return a.runRoles(roles{name: "serve", scheduler: &c.schedulerSettings, ledger: &c.ledgerSettings, worker: &c.workerSettings, api: &c.apiSettings,
-		subscriptions: &c.subscriptionSettings, sending: &c.sendingSettings})
+		subscriptions: &c.subscriptionSettings, sending: &c.sendingSettings, watch: &c.watchSettings})
 }
 
 func (c *workerCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "worker", worker: &c.workerSettings, sending: &c.sendingSettings})
+	return a.runRoles(roles{name: "worker", worker: &c.workerSettings, sending: &c.sendingSettings, watch: &c.watchSettings})
 }
 
 func (c *schedulerCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "scheduler", scheduler: &c.schedulerSettings, ledger: &c.ledgerSettings, sending: &c.sendingSettings})
+	return a.runRoles(roles{name: "scheduler", scheduler: &c.schedulerSettings, ledger: &c.ledgerSettings, sending: &c.sendingSettings, watch: &c.watchSettings})
 }
 
 func (c *apiCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "api", ticks: &c.schedulerSettings, api: &c.apiSettings, subscriptions: &c.subscriptionSettings})
+	return a.runRoles(roles{name: "api", ticks: &c.schedulerSettings, api: &c.apiSettings, subscriptions: &c.subscriptionSettings, watch: &c.watchSettings})
 }
 
 // roles are the parts that a process runs; a nil one is not its concern.
@@ -76,6 +82,7 @@ type roles struct {
 	worker    *workerSettings
 	api       *apiSettings
 	sending   *sendingSettings
+	watch     *watchSettings // of every role
 
 	ticks         *schedulerSettings    // of the schedulers beside api
 	ledger        *ledgerSettings       // beside scheduler
@@ -98,6 +105,7 @@ func (r roles) check(a *app) (jobs.Schedules, mailing, error) {
 		_, err := r.ledger.checkpoints()
 		faults = append(faults, err)
 	}
+	faults = append(faults, r.watch.faults()...)
 	schedules, scheduleErr := cmp.Or(r.scheduler, r.ticks).schedules()
 	mail, mailErr := r.mailing(a)
 	return schedules, mail, errors.Join(append(faults, scheduleErr, mailErr)...)
@@ -113,6 +121,11 @@ func (a *app) runRoles(r roles) error {
 	if err != nil {
 		return err
 	}
+	traces, err := a.startTracing(&r.watch.tracingSettings, r.name)
+	if err != nil {
+		return err
+	}
+	a.opened = append(a.opened, traces)
 	db, err := a.openForWriting(r.alone())
 	if err != nil {
 		return err
@@ -125,17 +138,19 @@ func (a *app) runRoles(r roles) error {
 	if err != nil {
 		return err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), jobs.NewQueueCollector(client))
-	metrics, err := jobs.NewMetrics(registry, mail.policy.Lateness)
+	registry, metrics, err := r.metrics(db, client, mail.policy)
 	if err != nil {
 		return err
 	}
-	w, err := a.assembleRoles(db, mail, r, client, metrics)
+	w, err := a.assembleRoles(db, mail, r, client, metrics, traces.tracer)
 	if err != nil {
 		return err
 	}
 	server, listener, err := a.openAPI(w, r, mail, schedules, client, registry)
+	if err != nil {
+		return err
+	}
+	doors, err := a.openSideDoors(r.watch, registry)
 	if err != nil {
 		return err
 	}
@@ -144,8 +159,15 @@ func (a *app) runRoles(r roles) error {
 	if listener != nil {
 		group.Go(func() error { return server.Serve(ctx, listener) })
 	}
+	for _, door := range doors {
+		w.log.Info("listening", "for", door.name, "address", door.listener.Addr().String())
+		group.Go(func() error { return door.serve(ctx) })
+	}
 	afterLook := a.watchOver(ctx, group, r, a.guard(w, client))
 	if r.worker != nil {
+		if !r.alone() {
+			ofWorker(r.worker.Concurrency).allow()
+		}
 		worker := &jobs.Worker{Sweeper: w.sweeper, Courier: w.courier, Concurrency: r.worker.Concurrency, Log: w.log}
 		group.Go(afterLook(func() error { return worker.Run(ctx, client) }))
 		group.Go(afterLook(func() error { return w.bulk.Run(ctx) }))
@@ -162,6 +184,17 @@ func (a *app) runRoles(r roles) error {
 	err = group.Wait()
 	w.log.Info("tenure has stopped", "role", r.name)
 	return err
+}
+
+// metrics are those of every role, registered; the HTTP interface adds its own.
+func (r roles) metrics(db *storage.DB, client redis.UniversalClient, policy *lifecycle.Policy) (*prometheus.Registry, *jobs.Metrics, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), jobs.NewQueueCollector(client), db.PoolCollector())
+	if r.api == nil {
+		registry.MustRegister(httpapi.BuildInfo(version))
+	}
+	metrics, err := jobs.NewMetrics(registry, policy.Lateness)
+	return registry, metrics, err
 }
 
 // watchOver looks whether this is the right clock and the latest database before any part does something, and goes on looking. It
@@ -198,7 +231,7 @@ func (r roles) mailing(a *app) (mailing, error) {
 	return mailing{policy: policy}, err
 }
 
-func (a *app) assembleRoles(db *storage.DB, mail mailing, r roles, client redis.UniversalClient, metrics *jobs.Metrics) (*works, error) {
+func (a *app) assembleRoles(db *storage.DB, mail mailing, r roles, client redis.UniversalClient, metrics *jobs.Metrics, tracer trace.Tracer) (*works, error) {
 	now, err := a.clock(db)
 	if err != nil {
 		return nil, err
@@ -210,7 +243,12 @@ func (a *app) assembleRoles(db *storage.DB, mail mailing, r roles, client redis.
 		}
 	}
 	w, err := a.assemble(db, mail.policy, r.scheduler != nil, jobs.NewQueue(client, wall), notifier, now, metrics)
-	if err == nil && r.sending != nil {
+	if err != nil {
+		return nil, err
+	}
+	w.tracer, w.sweeper.Tracer, w.courier.Tracer = tracer, tracer, tracer
+	w.sweeper.Tells = true
+	if r.sending != nil {
 		w.provisioning.Provisioner, err = mail.provisioner(a, db)
 	}
 	if err == nil && r.ledger != nil {
@@ -278,10 +316,11 @@ func (a *app) openAPI(w *works, r roles, mail mailing, schedules jobs.Schedules,
 	if a.Redis == "" {
 		queue = "queue" // of this process
 	}
-	o.Registry, o.Channels, o.Condition = registry, mail.names(), looks.condition
+	o.Registry, o.Tracer, o.Channels, o.Condition = registry, w.tracer, mail.names(), looks.condition
 	o.Explain = a.explainer(w)
 	o.Outlook = outlooks{w.db, w.policy, w.sweeper.Now}
-	o.Console = a.console(w, looks)
+	queues := jobs.NewInspector(client)
+	o.Queues, o.Console = queues, a.console(w, looks, queues)
 	o.Checks = []httpapi.Check{
 		{Name: "database", Probe: w.db.Ping},
 		{Name: queue, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }},

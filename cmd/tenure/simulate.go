@@ -296,7 +296,7 @@ func (s *simulation) write(ctx context.Context, dir string) error {
 			})
 		}),
 		lines("notices.ndjson", func(write func(any) error) error {
-			return s.db.EachLetter(ctx, func(l lifecycle.Letter) error {
+			return s.db.EachNotice(ctx, func(l lifecycle.Letter) error {
 				s.written.notices++
 				return write(simulatedLetter(l))
 			})
