@@ -155,3 +155,20 @@ func TestPlantedFaultsOfTheKeyboardAreFound(t *testing.T) {
 		require.Truef(t, strings.HasPrefix(faults[0], c.want), "%s: %q does not begin with %q", name, faults[0], c.want)
 	}
 }
+
+func TestTheKeyboardGetsThroughWhatIsTallAndWhatHasParts(t *testing.T) {
+	s := sample{body: `<label>Day <input type="date"></label><div class="tall" tabindex="0" role="region" aria-label="Rows">Rows</div><a href="/console/more">More</a>`}.serve(t)
+	tb := open(t)
+	tb.login(s)
+	tb.visit(s, atTheDesk, visit{path: "/console/"})
+	stops, faults := tb.walk()
+	require.Empty(t, faults)
+	require.Contains(t, stops[len(stops)-1].Where, "More")
+}
+
+func TestAPageWithAFrameInASandboxComesToRest(t *testing.T) {
+	s := sample{body: `<iframe sandbox title="Mail" src="/more"></iframe>`, policy: "default-src 'self'; img-src 'self' data:"}.serve(t)
+	tb := open(t)
+	tb.login(s)
+	tb.visit(s, atTheDesk, visit{path: "/console/"})
+}

@@ -13,6 +13,9 @@ import (
 // mostStops bounds a walk through a page with the Tab key.
 const mostStops = 400
 
+// mostParts is how many stops there may be within one element: a date has its day, its month, its year and its calendar.
+const mostParts = 4
+
 // A stop is where the focus rests when somebody goes through a page with the Tab key.
 type stop struct {
 	Number  int // one for each element; 0: nowhere in the page
@@ -29,6 +32,7 @@ func (tb *tab) walk() (stops []stop, faults []string) {
 		if _, err := ask[any](ctx, "eyes.rest()"); err != nil {
 			return err
 		}
+		parts := 1
 		for range mostStops {
 			s, err := tb.press(ctx, "\t")
 			switch {
@@ -36,10 +40,14 @@ func (tb *tab) walk() (stops []stop, faults []string) {
 				return err
 			case s.Number == 0:
 				return nil // once around
+			case s.Number == len(stops) && parts < mostParts:
+				parts++
+				continue
 			case s.Number <= len(stops):
 				faults = append(faults, fmt.Sprintf("trap: the focus goes from %s back to %s, and never leaves the page", stops[len(stops)-1].Where, s.Where))
 				return nil
 			}
+			parts = 1
 			stops = append(stops, s)
 			faults = append(faults, s.faults()...)
 		}

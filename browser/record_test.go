@@ -14,9 +14,10 @@ import (
 
 // A record is what the browser said while a page was visited.
 type record struct {
-	news      chan struct{}         // something was heard
-	loaded    map[cdp.LoaderID]bool // of the pages that were begun
-	moved     bool                  // a script has changed the address, and loaded nothing
+	news      chan struct{}                // something was heard
+	loaded    map[cdp.LoaderID]bool        // of the pages that were begun
+	frames    map[cdp.LoaderID]cdp.FrameID // in which they are
+	moved     bool                         // a script has changed the address, and loaded nothing
 	flying    map[network.RequestID]flight
 	urls      map[network.RequestID]string
 	document  *network.Response
@@ -36,7 +37,7 @@ type flight struct {
 
 func newRecord() *record {
 	return &record{
-		news: make(chan struct{}, 1), loaded: map[cdp.LoaderID]bool{},
+		news: make(chan struct{}, 1), loaded: map[cdp.LoaderID]bool{}, frames: map[cdp.LoaderID]cdp.FrameID{},
 		flying: map[network.RequestID]flight{}, urls: map[network.RequestID]string{},
 	}
 }
@@ -67,10 +68,17 @@ func (tb *tab) hear(event any) {
 	case *page.EventLifecycleEvent:
 		switch e.Name {
 		case "init":
-			r.loaded[e.LoaderID] = false
+			r.loaded[e.LoaderID], r.frames[e.LoaderID] = false, e.FrameID
 			r.ground(e.FrameID, e.LoaderID)
 		case "load":
 			r.loaded[e.LoaderID] = true
+		}
+	case *page.EventFrameDetached: // a frame in a sandbox goes on in a process of its own, which is not listened to
+		r.ground(e.FrameID, "")
+		for loader, frame := range r.frames {
+			if frame == e.FrameID {
+				delete(r.loaded, loader)
+			}
 		}
 	case *page.EventNavigatedWithinDocument:
 		r.moved = true

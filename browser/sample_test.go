@@ -99,6 +99,7 @@ a { color: #0645ad; }
 .tiny { width: 12px; height: 12px; padding: 0; border: 0; font-size: 9px; }
 .apart { margin: 40px; }
 .wide { width: 2000px; }
+.tall { height: 3000px; }
 .bare:focus-visible { outline: none; }
 .under { position: fixed; inset: 0; background: #777; }
 `

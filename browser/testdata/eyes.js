@@ -129,9 +129,10 @@
   function covered(el) {
     const rect = [...el.getClientRects()].find((r) => r.width >= 1 && r.height >= 1);
     if (!rect) return "has no size";
-    const x = rect.left + rect.width / 2;
-    const y = rect.top + rect.height / 2;
-    if (x < 0 || y < 0 || x >= innerWidth || y >= innerHeight) return "is outside of the window";
+    // What is larger than the window is seen by the part that is in it.
+    const x = (Math.max(rect.left, 0) + Math.min(rect.right, innerWidth)) / 2;
+    const y = (Math.max(rect.top, 0) + Math.min(rect.bottom, innerHeight)) / 2;
+    if (rect.right <= 0 || rect.bottom <= 0 || rect.left >= innerWidth || rect.top >= innerHeight) return "is outside of the window";
     const hit = document.elementFromPoint(x, y);
     if (el.contains(hit) || el.getRootNode().host === hit || hit?.closest("label")?.control === el) return "";
     return `is covered by ${hit ? describe(hit) : "something"}`;
