@@ -16,11 +16,7 @@ import (
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
-const (
-	ourPartner  = "aaaaaaaa-0000-4000-8000-000000000001"
-	ourCustomer = "bbbbbbbb-0000-4000-8000-000000000001"
-	helpdesk    = "729827e3-9c14-49f7-bb1b-9608f156bbb8"
-)
+const ourCustomer = "bbbbbbbb-0000-4000-8000-000000000001"
 
 // aheadID is the id of the nth relationship of a test.
 func aheadID(n int) string {
@@ -29,7 +25,7 @@ func aheadID(n int) string {
 
 // endsAt is an active relationship that has been so for long.
 func endsAt(n int, end time.Time) lifecycle.Record {
-	return lifecycle.Record{ID: aheadID(n), Partner: ourPartner, DisplayName: fmt.Sprintf("Relationship %d", n), Duration: lifecycle.Days(365),
+	return lifecycle.Record{ID: aheadID(n), Partner: partner, DisplayName: fmt.Sprintf("Relationship %d", n), Duration: lifecycle.Days(365),
 		Status: lifecycle.Active, Customer: lifecycle.Tenant{TenantID: ourCustomer, DisplayName: "Contoso"}, Roles: []string{helpdesk},
 		Created: end.AddDate(0, 0, -366), Modified: end.AddDate(0, 0, -365), Locked: end.AddDate(0, 0, -366), Activated: end.AddDate(0, 0, -365), End: end, WarnAfter: end}
 }
@@ -42,20 +38,6 @@ func withAdmin(r lifecycle.Record) lifecycle.Record {
 }
 
 func over(r lifecycle.Record) lifecycle.Record { r.Status = lifecycle.Terminated; return r }
-
-// load imports relationships.
-func (w *world) load(records ...lifecycle.Record) {
-	w.t.Helper()
-	batch := make([]lifecycle.Incoming, len(records))
-	for i := range records {
-		batch[i] = lifecycle.Incoming{Record: records[i], Digest: fmt.Sprint(i)}
-	}
-	taken, err := w.db.ImportRelationships(w.t.Context(), batch, w.policy, w.clock())
-	require.NoError(w.t, err)
-	for i := range taken {
-		require.Equal(w.t, lifecycle.TakenNew, taken[i].Taken, taken[i].Fault)
-	}
-}
 
 // settled gets a page until what it shows is no longer being counted.
 func (w *world) settled(browser *http.Client, path string) (p seen) {
@@ -74,7 +56,7 @@ func TestAheadFollowsEachRelationshipThroughTheYear(t *testing.T) {
 	soon.WarnAfter = soon.Activated // warnings at 30, 7 and 1 days, then the end, then the name
 	w.load(soon, extending(endsAt(2, start.AddDate(0, 0, 3))), over(endsAt(3, start.AddDate(0, 0, -360))))
 	p := w.settled(w.anyone, "/console/ahead")
-	said := text(p)
+	said := wordsOf(p)
 	require.Contains(t, said, "Warnings 0 0 1 3 ", "today, 7 days, 30 days, 12 months")
 	require.Contains(t, said, "Extensions 0 1 1 3 ", "on the third day, and 180 and 360 days later")
 	require.Contains(t, said, "Terms end 0 0 0 1 ")
@@ -88,15 +70,15 @@ func TestAheadFollowsEachRelationshipThroughTheYear(t *testing.T) {
 
 func TestAheadIsCountedAgainWhenAsked(t *testing.T) {
 	w := newWorld(t)
-	require.Contains(t, text(w.settled(w.anyone, "/console/ahead")), "Extensions 0 0 0 0 ")
+	require.Contains(t, wordsOf(w.settled(w.anyone, "/console/ahead")), "Extensions 0 0 0 0 ")
 	w.load(extending(endsAt(1, start.AddDate(0, 0, 3))))
-	require.Contains(t, text(w.settled(w.anyone, "/console/ahead")), "Extensions 0 0 0 0 ", "it is kept")
+	require.Contains(t, wordsOf(w.settled(w.anyone, "/console/ahead")), "Extensions 0 0 0 0 ", "it is kept")
 	require.Equal(t, "/console/ahead", w.post(w.anyone, "/console/ahead/count").header.Get("Location"))
-	require.Contains(t, text(w.settled(w.anyone, "/console/ahead")), "Extensions 0 1 1 3 ")
+	require.Contains(t, wordsOf(w.settled(w.anyone, "/console/ahead")), "Extensions 0 1 1 3 ")
 	w.advance(16 * time.Minute)
 	w.load(extending(endsAt(2, start.AddDate(0, 0, 3))))
 	require.Eventually(t, func() bool {
-		return strings.Contains(text(w.settled(w.anyone, "/console/ahead")), "Extensions 0 2 2 6 ")
+		return strings.Contains(wordsOf(w.settled(w.anyone, "/console/ahead")), "Extensions 0 2 2 6 ")
 	}, 20*time.Second, 20*time.Millisecond,
 		"it is counted anew after a while")
 }
@@ -105,7 +87,7 @@ func TestAheadShowsNextTimersWhereNobodyCanSayMore(t *testing.T) {
 	w := &world{t: t, now: start, policy: lifecycle.DefaultPolicy(), blind: true}
 	w.open("sqlite:" + filepath.Join(t.TempDir(), "test.db"))
 	w.load(extending(endsAt(1, start.AddDate(0, 0, 3))))
-	said := text(w.settled(w.anyone, "/console/ahead"))
+	said := wordsOf(w.settled(w.anyone, "/console/ahead"))
 	require.Contains(t, said, "This shows the next timer of each relationship only")
 	require.Contains(t, said, "Extensions 0 1 1 1 ")
 }
@@ -131,7 +113,7 @@ func TestEndsAreInTheirBuckets(t *testing.T) {
 	require.Equal(t, []string{"6"}, names("/console/ahead/expiring?within=ended"))
 	require.Equal(t, []string{"2", "3"}, names("/console/ahead/expiring?day=2026-03-02"))
 	require.Equal(t, []string{"2", "4"}, names("/console/ahead/expiring?extend=on"))
-	said := text(w.settled(w.anyone, "/console/ahead/expiring"))
+	said := wordsOf(w.settled(w.anyone, "/console/ahead/expiring"))
 	require.Contains(t, said, "Within 1 day 2 Within 7 days 3 Within 30 days 4 Later 1 Ended within the last year 1")
 	require.Contains(t, said, "Ends Global Administrator is never extended")
 	require.Contains(t, said, "in 23 hours Is extended")
@@ -199,7 +181,7 @@ func TestEndsAreDownloadedAsASheet(t *testing.T) {
 	rows, err := csv.NewReader(strings.NewReader(p.body)).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, rows, 1+1002)
-	require.Equal(t, []string{aheadID(1), `'` + formula.DisplayName, "active", "2026-03-03T09:00:00.123456Z", "P180D", "true", ourCustomer, "Contoso", ourPartner}, rows[1002])
+	require.Equal(t, []string{aheadID(1), `'` + formula.DisplayName, "active", "2026-03-03T09:00:00.123456Z", "P180D", "true", ourCustomer, "Contoso", partner}, rows[1002])
 	w.token("ops", "manage")
 	require.Equal(t, http.StatusSeeOther, w.get(w.anyone, "/console/downloads/expiring.csv").status, "nobody reads it who has not signed in")
 }
@@ -233,22 +215,22 @@ func TestManyAreSwitchedWithAResultForEach(t *testing.T) {
 
 	ask := w.get(ops, "/console/ahead/switch?within=30&which=all&to=on")
 	require.Equal(t, http.StatusOK, ask.status, ask.body)
-	require.Contains(t, text(ask), "Switch auto-extend on for 3 relationships?")
+	require.Contains(t, wordsOf(ask), "Switch auto-extend on for 3 relationships?")
 	p := w.post(ops, "/console/ahead/switch", fields(ask)...)
 	require.Equal(t, http.StatusSeeOther, p.status, p.body)
 	require.Equal(t, "/console/ahead/bulk/1", p.header.Get("Location"))
 
 	running := w.get(ops, "/console/ahead/bulk/1")
-	require.Contains(t, text(running), "The bulk job has been opened.")
+	require.Contains(t, wordsOf(running), "The bulk job has been opened.")
 	require.Contains(t, running.body, `data-live="/console/live/ahead/bulk/1"`)
 	w.bulk()
 	done := w.get(ops, "/console/ahead/bulk/1")
-	said := text(done)
+	said := wordsOf(done)
 	require.Contains(t, said, "Looked at 3 Refused 1 Changed 1 Unchanged 1")
 	require.Regexp(t, `Relationship 1 Contoso Refused .*Global Administrator.* <script>alert\(2\)</script> Contoso Changed .*Relationship 3 Contoso Unchanged`, said, "what failed comes first")
 	require.NotContains(t, done.body, "<script>alert")
-	require.NotContains(t, text(w.get(ops, "/console/ahead/bulk/1?outcome=refused")), "alert(2)")
-	require.Contains(t, text(w.get(ops, "/console/ahead/bulk")), "1: set auto-extend to P180D Done")
+	require.NotContains(t, wordsOf(w.get(ops, "/console/ahead/bulk/1?outcome=refused")), "alert(2)")
+	require.Contains(t, wordsOf(w.get(ops, "/console/ahead/bulk")), "1: set auto-extend to P180D Done")
 	stored, err := w.db.Relationship(t.Context(), hostile.ID)
 	require.NoError(t, err)
 	require.True(t, stored.AutoExtend)
@@ -257,10 +239,10 @@ func TestManyAreSwitchedWithAResultForEach(t *testing.T) {
 	require.Equal(t, "ops", events[0].By.Name, "it is in the log, under their name")
 
 	ask = w.get(ops, "/console/ahead/switch?which=chosen&to=off&dry=true&id="+aheadID(3)+"&id="+aheadID(4))
-	require.Contains(t, text(ask), "Nothing is changed. Auto-extend Off (PT0S) Relationships at present 2")
+	require.Contains(t, wordsOf(ask), "Nothing is changed. Auto-extend Off (PT0S) Relationships at present 2")
 	require.Equal(t, "/console/ahead/bulk/2", w.post(ops, "/console/ahead/switch", fields(ask)...).header.Get("Location"))
 	w.bulk()
-	require.Contains(t, text(w.get(ops, "/console/ahead/bulk/2")), "Looked at 2 Refused 0 Changed 1 Unchanged 1")
+	require.Contains(t, wordsOf(w.get(ops, "/console/ahead/bulk/2")), "Looked at 2 Refused 0 Changed 1 Unchanged 1")
 	stored, err = w.db.Relationship(t.Context(), aheadID(3))
 	require.NoError(t, err)
 	require.True(t, stored.AutoExtend, "it was a dry run")
@@ -278,19 +260,19 @@ func TestSwitchingIsRefusedPlainly(t *testing.T) {
 	for path, fields := range map[string][]string{"/console/ahead/switch": {"to", "on", "filter", "status eq 'active'"}, "/console/ahead/bulk/1/cancel": nil} {
 		p := w.post(reader, path, fields...)
 		require.Equal(t, http.StatusForbidden, p.status)
-		require.Contains(t, text(p), "needs the scope “manage”")
+		require.Contains(t, wordsOf(p), "needs the scope “manage”")
 	}
 	p := w.get(ops, "/console/ahead/switch?which=chosen&to=on")
 	require.Equal(t, http.StatusUnprocessableEntity, p.status)
-	require.Contains(t, text(p), "Choose at least one")
+	require.Contains(t, wordsOf(p), "Choose at least one")
 	p = w.post(ops, "/console/ahead/switch", "to", "on", "filter", "nonsense", "n", "7", "back", "https://evil.example")
 	require.Equal(t, http.StatusUnprocessableEntity, p.status)
-	require.Contains(t, text(p), "Switch auto-extend on for 7 relationships?", "the page stands as it was")
+	require.Contains(t, wordsOf(p), "Switch auto-extend on for 7 relationships?", "the page stands as it was")
 	require.Contains(t, p.body, `role="alert"`)
 	require.NotContains(t, p.body, "evil.example")
 	p = w.post(ops, "/console/ahead/bulk/1/cancel")
 	require.Equal(t, http.StatusNotFound, p.status)
-	require.Contains(t, text(p), "There is no bulk job 1")
+	require.Contains(t, wordsOf(p), "There is no bulk job 1")
 	require.Equal(t, http.StatusNotFound, w.get(ops, "/console/ahead/bulk/1").status)
 }
 
@@ -300,11 +282,11 @@ func TestRunningBulkJobsAreCancelled(t *testing.T) {
 	ops := w.signedIn("ops", "manage")
 	ask := w.get(ops, "/console/ahead/switch?which=all&to=on&within=7")
 	w.post(ops, "/console/ahead/switch", fields(ask)...)
-	require.Contains(t, text(w.get(ops, "/console/ahead/bulk/1")), "Running set auto-extend to P180D Cancel the job")
-	require.Contains(t, text(w.get(ops, "/console/ahead/bulk/1/cancel")), "Cancel bulk job 1?")
+	require.Contains(t, wordsOf(w.get(ops, "/console/ahead/bulk/1")), "Running set auto-extend to P180D Cancel the job")
+	require.Contains(t, wordsOf(w.get(ops, "/console/ahead/bulk/1/cancel")), "Cancel bulk job 1?")
 	require.Equal(t, "/console/ahead/bulk/1", w.post(ops, "/console/ahead/bulk/1/cancel").header.Get("Location"))
 	w.bulk()
-	require.Contains(t, text(w.get(ops, "/console/ahead/bulk/1")), "Cancelled set auto-extend")
+	require.Contains(t, wordsOf(w.get(ops, "/console/ahead/bulk/1")), "Cancelled set auto-extend")
 	stored, err := w.db.Relationship(t.Context(), aheadID(1))
 	require.NoError(t, err)
 	require.False(t, stored.AutoExtend)
@@ -353,7 +335,7 @@ func TestAnalyticsCountWhatThereIs(t *testing.T) {
 	strange.Customer.TenantID, strange.Roles = "bbbbbbbb-0000-4000-8000-000000000002", []string{"ffffffff-0000-4000-8000-000000000001"}
 	w.load(withAdmin(endsAt(1, start.AddDate(0, 0, 1))), endsAt(2, start.AddDate(0, 0, 1)), endsAt(3, start.AddDate(0, 0, 59)), over(endsAt(4, start.AddDate(0, 0, -2))), pending, strange)
 	p := w.settled(w.anyone, "/console/analytics")
-	said := text(p)
+	said := wordsOf(p)
 	require.Contains(t, said, "Relationships 6 Customers 2 Ending within 60 days 3 Approval pending 1 Active with Global Administrator 1 25.00%")
 	require.Contains(t, said, "Helpdesk Administrator 3 75.00% Global Administrator 1 25.00% ffffffff-0000-4000-8000-000000000001 1 25.00%", "the most used first")
 	require.Contains(t, said, "Active 4 66.66% Terminated 1 16.66%")
@@ -362,7 +344,7 @@ func TestAnalyticsCountWhatThereIs(t *testing.T) {
 	for _, link := range []string{"status=approvalPending", "status=active&amp;admin=with", "status=active&amp;sort=end&amp;from=2026-03-01&amp;to=2026-04-29"} {
 		require.Contains(t, p.body, `href="/console/relationships?`+link+`"`)
 	}
-	list := text(w.get(w.anyone, "/console/analytics/roles/"+helpdesk))
+	list := wordsOf(w.get(w.anyone, "/console/analytics/roles/"+helpdesk))
 	require.Contains(t, list, "Active relationships that hold Helpdesk Administrator")
 	require.Contains(t, list, "Relationship 3")
 	require.NotContains(t, list, "Relationship 4", "it is over")

@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"html/template"
 	"net/http"
 	"strings"
 )
@@ -18,15 +19,28 @@ type confirmation struct {
 	Reason      bool              // a reason must be given, in the field "reason"
 	Button      string            // what the button says
 	Danger      bool              // it cannot be taken back
+	Texts       []typed           // what else is to be typed in
 	Fields      map[string]string // sent along unseen
 	Fault       string            // why it was refused when last tried
 	Note        string            // the reason as it was typed then
 }
 
-// A fact is something that is so, and what it is called. A value is text, or HTML of the page's own.
+// A fact is something that is so, and what it is called. A value is text, what data makes of what people wrote, or other HTML of ours.
 type fact struct {
 	Label string
 	Value any
+}
+
+// data is what people, or other systems, have written: it runs in its own direction, and is not ours to translate.
+func data(text string) template.HTML {
+	return template.HTML("<bdi>" + template.HTMLEscapeString(text) + "</bdi>") //nolint:gosec // it is escaped
+}
+
+// A typed text is asked for beside the reason, or instead of it.
+type typed struct {
+	Name, Label string
+	Value       string // as it was typed when last tried
+	Needed      bool
 }
 
 // MostReason is how long a reason may be.
@@ -48,8 +62,7 @@ func (v *visit) confirmAgain(c confirmation, err error) error {
 
 // reason is the reason that was typed on the page of a confirmation. Without one, the error is a refusal for confirmAgain.
 func (v *visit) reason() (string, error) {
-	// Browsers end lines with two characters, of which the first is a control character to everybody else.
-	reason := strings.TrimSpace(strings.ReplaceAll(v.Request.PostFormValue("reason"), "\r\n", "\n"))
+	reason := strings.Join(strings.Fields(v.Request.PostFormValue("reason")), " ") // notes are of one line
 	if reason == "" {
 		return "", &refusal{http.StatusUnprocessableEntity, v.T("confirm.noReason")}
 	}

@@ -44,6 +44,7 @@ type Store interface {
 	ExpiringStore
 	AnalyticsStore
 	SweepStore
+	RelationshipStore
 }
 
 // Options are what a console is made of. Store, Door, Policy, Condition, Written and both clocks must be there.
@@ -107,6 +108,7 @@ func New(o Options) (*Console, error) {
 	c.addChannels()
 	c.addContacts()
 	c.addActivity()
+	c.addRelationships()
 	return c, nil
 }
 

@@ -12,6 +12,7 @@ type room struct {
 var rooms = []struct{ path, key string }{
 	{"/", "room.today"},
 	{aheadPath, "room.ahead"},
+	{relationshipsPath, "room.relationships"},
 	{"/console/sweeps", "room.sweeps"},
 	{noticesPath, "room.notices"},
 	{contactsPath, "room.contacts"},

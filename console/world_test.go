@@ -81,7 +81,7 @@ func (w *world) open(database string, set ...func(*httpapi.Options)) {
 	shaped, err := graph.New(graph.Options{Store: db, Policy: w.policy, Now: w.clock, Logger: log})
 	require.NoError(t, err)
 	o := httpapi.Options{Store: db, Sweeper: w.sweeper, Policy: w.policy, Graph: shaped, Now: w.clock, Wall: w.wall, Logger: log,
-		Rate: httpapi.Rate{PerSecond: -1}, ParseFilter: w.parseFilter, Condition: w.condition, Queues: w.queues, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }}
+		Rate: httpapi.Rate{PerSecond: -1}, ParseFilter: w.parseFilter, Condition: w.condition, Explain: explained, Queues: w.queues, Console: func(door *httpapi.Server) (http.Handler, error) { return console.New(w.options(door)) }}
 	for _, one := range set {
 		one(&o)
 	}
@@ -143,6 +143,12 @@ func (w *world) advance(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.now.Add(d)
+}
+
+// explained says little, where the real explanations are somebody else's to test.
+func explained(_ context.Context, d *lifecycle.Dossier, _ *lifecycle.Caller, language string) (httpapi.Explanation, error) {
+	return httpapi.Explanation{RelationshipID: d.ID, Language: language, Sections: []httpapi.ExplanationSection{{Name: "summary", Heading: "In short, " + language,
+		Sentences: []httpapi.ExplanationSentence{{Text: "It is called " + d.DisplayName}}}}}, nil
 }
 
 // visitor is a browser without a session. It follows no redirects.

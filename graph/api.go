@@ -93,6 +93,7 @@ type exchange struct {
 	op      operation
 	ids     []string // of the path
 	options options
+	reason  string // why it is asked for, to be kept with the change; empty: nobody says
 
 	subject      string // what it is about, for the record of a refusal
 	relationship string // the id of a relationship that it is about and the caller sees

@@ -135,6 +135,7 @@ func TestTheServerDoesWhatItsDescriptionSays(t *testing.T) {
 	c.ask("reader", "createRequest", "403", one+"/requests", `{}`)
 	c.ask("agent", "createRequest", "404", none+"/requests", `{}`)
 	c.ask("agent", "createRequest", "409", one+"/requests", `{"action":"lockForApproval"}`)
+	c.ask("agent", "createRequest", "412", one+"/requests", `{"action":"terminate"}`, `If-Match: W/"0"`)
 	c.ask("agent", "createRequest", "413", one+"/requests", strings.Repeat(" ", 2<<20))
 	c.ask("agent", "createRequest", "415", one+"/requests", "<a/>", xml)
 	c.ask("agent", "updateRelationship", "202", relationships+"/"+ga, assign("", helpdesk), anyTag)

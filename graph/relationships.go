@@ -165,12 +165,15 @@ func (x *exchange) mayChange() (match, error) {
 	if err := x.mayAct(lifecycle.Partner); err != nil {
 		return match{}, err
 	}
+	if err := x.readReason(); err != nil {
+		return match{}, err
+	}
 	return x.ifMatch()
 }
 
 // action is what the caller asks for on behalf of a side.
 func (x *exchange) action(kind lifecycle.ActionKind, side lifecycle.Actor) lifecycle.Action {
-	return lifecycle.Action{Kind: kind, By: side, Caller: &x.by}
+	return lifecycle.Action{Kind: kind, By: side, Caller: &x.by, Detail: x.reason}
 }
 
 // act decides on the relationship that the path names, which the caller sees.

@@ -252,12 +252,19 @@ var requestSides = map[lifecycle.ActionKind][]lifecycle.Actor{
 // postRequest does what a request asks for. Approving and rejecting are the customer's; Graph has them for indirect resellers.
 func (x *exchange) postRequest() (answer, error) {
 	kind, side, err := x.readRequest()
+	meant := match{any: true}
+	if err == nil && x.r.Header.Get("If-Match") != "" { // Graph has none here; who sends one means one version
+		meant, err = x.ifMatch()
+	}
 	if err := x.unlessInvited(kind, err); err != nil {
 		return answer{}, err
 	}
 	d, err := x.store.Act(x.r.Context(), x.id(), x.policy, func(c lifecycle.Case) (lifecycle.Decision, error) {
 		if !x.seesOrInvited(kind, &c.Record) {
 			return lifecycle.Decision{}, lifecycle.ErrNotFound
+		}
+		if !meant.fits(lifecycle.Evaluate(c.Record, x.policy, x.now).Record.Version) {
+			return lifecycle.Decision{}, lifecycle.ErrStaleVersion
 		}
 		a := x.action(kind, side)
 		if kind == lifecycle.Approve || kind == lifecycle.Reject {
@@ -311,6 +318,9 @@ func (x *exchange) unlessInvited(kind lifecycle.ActionKind, err error) error {
 func (x *exchange) readRequest() (kind lifecycle.ActionKind, side lifecycle.Actor, err error) {
 	if !x.by.Acts(lifecycle.Partner) && !x.by.Acts(lifecycle.Customer) {
 		return "", "", x.mayAct(lifecycle.Partner)
+	}
+	if err := x.readReason(); err != nil {
+		return "", "", err
 	}
 	body, err := x.readBody()
 	if err != nil {

@@ -141,7 +141,7 @@ func (s *Server) addCustomer() {
 			OperationID: o.id, Method: http.MethodPost, Path: path, Tags: []string{customerTag},
 			Summary: o.summary, Description: o.description,
 			Responses: s.refusals(append(bodyProblems, unknownRecord, badStanding)...),
-		}, string(o.kind)), func(ctx context.Context, in *customerInput) (*relationshipOutput, error) {
+		}, string(o.kind)), func(ctx context.Context, in *customerActionInput) (*relationshipOutput, error) {
 			return s.actAsCustomer(ctx, in, o.kind)
 		})
 		if o.body != nil {
@@ -224,6 +224,24 @@ type customerInput struct {
 	ID string `path:"id" doc:"The relationship's id"`
 }
 
+type customerActionInput struct {
+	Asked
+	ID     string `path:"id" doc:"The relationship's id"`
+	Reason string `header:"Tenure-Reason" doc:"Why, percent-encoded, of 500 characters at most; kept with the change. What a switch of autoExtend was is kept in its place"`
+}
+
+// reason is why it is asked for; empty where the caller does not say.
+func (in *customerActionInput) reason() (string, *Problem) {
+	reason, err := url.PathUnescape(strings.TrimSpace(in.Reason))
+	if err == nil && reason != "" {
+		err = badReason(strings.TrimSpace(reason))
+	}
+	if err != nil {
+		return "", refused(badValue, []BadValue{{"header.Tenure-Reason", in.Reason, err.Error()}})
+	}
+	return strings.TrimSpace(reason), nil
+}
+
 type relationshipOutput struct{ Body Relationship }
 
 func (s *Server) getCustomerRelationship(ctx context.Context, in *customerInput) (*relationshipOutput, error) {
@@ -257,9 +275,12 @@ func showsTo(by *lifecycle.Caller, r *lifecycle.Record) bool {
 }
 
 // actAsCustomer does what the customer asks for, on the record as it stands now.
-func (s *Server) actAsCustomer(ctx context.Context, in *customerInput, kind lifecycle.ActionKind) (*relationshipOutput, error) {
+func (s *Server) actAsCustomer(ctx context.Context, in *customerActionInput, kind lifecycle.ActionKind) (*relationshipOutput, error) {
 	action := lifecycle.Action{Kind: kind, By: lifecycle.Customer, Caller: in.caller()}
-	sent, badBody := s.readCustomerAction(in, &action)
+	sent, badSent := s.readCustomerAction(in, &action)
+	if badSent == nil {
+		action.Detail, badSent = in.reason()
+	}
 	var standing lifecycle.Standing
 	d, err := s.store.Act(ctx, lifecycle.CanonicalID(in.ID), s.policy, func(c lifecycle.Case) (lifecycle.Decision, error) {
 		standing = c.Standing
@@ -273,8 +294,8 @@ func (s *Server) actAsCustomer(ctx context.Context, in *customerInput, kind life
 		if !in.caller().Acts(lifecycle.Customer) {
 			return unchanged, roleMissing.problem("To %s for the customer needs its Global administrator, and %s.", kind, powerOf(in.caller()))
 		}
-		if badBody != nil {
-			return unchanged, badBody
+		if badSent != nil {
+			return unchanged, badSent
 		}
 		act := action
 		if kind == lifecycle.Approve {
@@ -296,7 +317,7 @@ func (s *Server) actAsCustomer(ctx context.Context, in *customerInput, kind life
 }
 
 // readCustomerAction reads the body of what the customer asks for.
-func (s *Server) readCustomerAction(in *customerInput, a *lifecycle.Action) (customer lifecycle.Tenant, p *Problem) {
+func (s *Server) readCustomerAction(in *customerActionInput, a *lifecycle.Action) (customer lifecycle.Tenant, p *Problem) {
 	body, p := s.readBody(in.request)
 	if p != nil {
 		return customer, p
@@ -362,7 +383,7 @@ func (b *badValues) autoExtend(body json.RawMessage, p *lifecycle.Policy) (on bo
 }
 
 // approving is who approves r: the caller's tenant; for an operator, whoever is asked or named.
-func (in *customerInput) approving(sent lifecycle.Tenant, r *lifecycle.Record) (lifecycle.Tenant, *Problem) {
+func (in *customerActionInput) approving(sent lifecycle.Tenant, r *lifecycle.Record) (lifecycle.Tenant, *Problem) {
 	by, who := in.caller(), sent
 	switch {
 	case by.Role != lifecycle.Operator && sent.TenantID != "" && sent.TenantID != by.Tenant:

@@ -47,6 +47,18 @@ func TestCustomerLooksAtARequestByItsLinkAndApprovesIt(t *testing.T) {
 	require.Nil(t, log.Activities[0].Caller, "the other side's tokens are its own affair")
 }
 
+func TestReasonOfACustomerIsKept(t *testing.T) {
+	w := recordsWorld(t)
+	customer := w.customerOf(contoso)
+	path := customerPath + "/" + activeID + "/terminate"
+	customer.do("POST", path, "", "Tenure-Reason: 100%").problem(badValue)
+	customer.do("POST", path, "", "Tenure-Reason: a%0Ab").problem(badValue)
+	require.Equal(t, 200, customer.do("POST", path, "", "Tenure-Reason: %E5%A5%91%E7%B4%84 ends").status)
+	var log ActivityList
+	customer.do("GET", "/v1/relationships/"+activeID+"/activity?limit=1", "").read(&log)
+	require.Equal(t, "契約 ends", *log.Activities[0].Detail)
+}
+
 func TestNobodySeesAnothersRelationshipsNorGuessesThem(t *testing.T) {
 	w := recordsWorld(t)
 	missing := relationshipID(99)

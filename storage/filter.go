@@ -210,11 +210,36 @@ func (s *sieve) compareText(c column, by lifecycle.Comparison, text string) stri
 	case lifecycle.Greater, lifecycle.GreaterOrEqual:
 		return c.name + " {{plain}}" + signs[by] + value
 	case lifecycle.StartsWith:
-		return "substr(" + c.name + ", 1, " + strconv.Itoa(utf8.RuneCountInString(text)) + ") = " + value
+		return s.startsWith(c, text, value)
 	case lifecycle.Contains:
 		return "{{find}}(" + c.name + ", " + value + ") > 0"
 	}
 	return never
+}
+
+// startsWith is a range as well, since an index knows nothing of the beginnings of texts.
+func (s *sieve) startsWith(c column, text, value string) string {
+	condition := "substr(" + c.name + ", 1, " + strconv.Itoa(utf8.RuneCountInString(text)) + ") = " + value + " AND " + c.name + " {{plain}} >= " + value
+	if above := afterAll(text); above != "" {
+		condition += " AND " + c.name + " {{plain}} < " + s.parameter(above)
+	}
+	return "(" + condition + ")"
+}
+
+// afterAll is the first text behind all that begin with a text, byte by byte; empty where there is none.
+func afterAll(text string) string {
+	runes := []rune(text)
+	for i := len(runes) - 1; i >= 0; i-- {
+		if runes[i] == utf8.MaxRune {
+			continue
+		}
+		next := runes[i] + 1
+		if !utf8.ValidRune(next) {
+			next = 0xE000 // behind the surrogates, which are no characters
+		}
+		return string(runes[:i]) + string(next)
+	}
+	return ""
 }
 
 // indexable repeats the condition of the index relationships_of_customer, without which SQLite does not use it.

@@ -1,0 +1,335 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// A RelationshipStore is what the pages of relationships read.
+type RelationshipStore interface {
+	// Listed lists relationships as they are stored.
+	Listed(ctx context.Context, q lifecycle.Listing) ([]lifecycle.Listed, error)
+
+	// Dossier reads everything about one; [lifecycle.ErrNotFound] where there is none and never was.
+	Dossier(ctx context.Context, id string) (lifecycle.Dossier, error)
+}
+
+const (
+	relationshipsPath = "/console/relationships"
+	relationshipsPage = 50              // on one page of the list
+	listPatience      = 3 * time.Second // some filters go along no index: nobody waits longer, and no database works longer
+)
+
+func (c *Console) addRelationships() {
+	c.get(relationshipsPath, listRelationships)
+	c.get(relationshipsPath+".csv", exportRelationships)
+	c.get(relationshipsPath+"/find", findRelationship)
+	c.addRelationship()
+}
+
+// relationships are what the list shows.
+type relationships struct {
+	Sifter *sifter
+	Views  []view
+	Rows   []listedRow
+	Faults []string // why nothing is listed
+	Due    int      // of the rows: due, and not swept yet
+	Next   string
+	First  string
+	CSV    string // where the same is as a table for other programs
+}
+
+// A view is a filter that many want.
+type view struct {
+	Path, Key string
+	Here      bool
+}
+
+var views = []view{
+	{relationshipsPath, "relationships.all", false},
+	{relationshipsPath + "?due=now", "relationships.due", false},
+	{relationshipsPath + "?sort=next&status=active", "relationships.soon", false},
+	{relationshipsPath + "?sort=next&status=approvalPending", "relationships.pending", false},
+	{relationshipsPath + "?admin=with&extend=on&sort=next&status=active", "relationships.blocked", false},
+	{relationshipsPath + "?held=yes", "relationships.held", false},
+}
+
+// viewsAt are the views, and which of them the visitor looks at.
+func viewsAt(uri string) []view {
+	all := slices.Clone(views)
+	for i := range all {
+		all[i].Here = all[i].Path == uri
+	}
+	return all
+}
+
+// A listedRow is a relationship in the list.
+type listedRow struct {
+	lifecycle.Listed
+	PartnerName string
+	Due, Held   bool
+}
+
+func listRelationships(v *visit) error {
+	sift := readSifter(v)
+	page := relationships{Sifter: sift, Views: viewsAt(v.Request.URL.RequestURI()), Faults: sift.faults}
+	if len(page.Faults) > 0 {
+		return v.show("relationships", &page)
+	}
+	q := sift.listing(v.Now)
+	q.Limit = relationshipsPage + 1
+	found, err := v.listed(q)
+	var refused *refusal
+	if errors.As(err, &refused) {
+		page.Faults = []string{refused.Detail}
+		return v.showAs(refused.Status, "relationships", &page)
+	}
+	if err != nil {
+		return err
+	}
+	if len(found) > relationshipsPage {
+		found = found[:relationshipsPage]
+		page.Next = sift.link("after", placeText(&found[relationshipsPage-1], q.By))
+	}
+	page.CSV = relationshipsPath + ".csv?" + strings.TrimPrefix(sift.link(), relationshipsPath+"?")
+	if q.After != nil {
+		page.First = sift.link()
+	}
+	for i := range found {
+		row := listedRow{Listed: found[i], PartnerName: v.partnerName(found[i].Partner), Held: slices.Contains(found[i].Stayed, found[i].Next.Rule)}
+		row.Due = !row.Held && !row.Next.At.IsZero() && !row.Next.At.After(v.Now)
+		if row.Due {
+			page.Due++
+		}
+		page.Rows = append(page.Rows, row)
+	}
+	return v.show("relationships", &page)
+}
+
+// partnerName is what a partner is called, as far as the policy says, and otherwise the beginning of its id.
+func (v *visit) partnerName(tenant string) string {
+	short, _, _ := strings.Cut(tenant, "-")
+	return cmp.Or(v.console.Policy.Notices.Partners[tenant], short+"…")
+}
+
+// A sifter is the filter and the order of the list as the address has them, and the form shows them.
+type sifter struct {
+	Status, Rule, Extend, Admin string
+	Partner, Customer, Name     string
+	From, To                    string // days of the end
+	Due, Held                   bool
+	By                          lifecycle.ListingOrder
+	Descending                  bool
+	after                       string
+	faults                      []string
+	from, to                    time.Time
+}
+
+func readSifter(v *visit) *sifter {
+	asked := v.Request.URL.Query()
+	text := func(name string) string { return strings.TrimSpace(asked.Get(name)) }
+	s := &sifter{Status: text("status"), Rule: text("rule"), Extend: text("extend"), Admin: text("admin"), Partner: strings.ToLower(text("partner")),
+		Customer: strings.ToLower(text("customer")), Name: text("name"), From: text("from"), To: text("to"), Due: text("due") != "", Held: text("held") != "",
+		after: asked.Get("after")}
+	by, descending := strings.CutPrefix(cmp.Or(text("sort"), s.usualOrder()), "-")
+	s.By, s.Descending = lifecycle.ListingOrder(by), descending
+	if !slices.Contains(lifecycle.ListingOrders, s.By) {
+		s.By, s.Descending = lifecycle.ByArrival, true
+	}
+	s.check(v)
+	return s
+}
+
+// usualOrder is how somebody who has not said so wants the list: what is about to happen first, where they ask for that.
+func (s *sifter) usualOrder() string {
+	if s.Due || s.Rule != "" || s.To != "" {
+		return string(lifecycle.ByNext)
+	}
+	return "-" + string(lifecycle.ByArrival)
+}
+
+// check finds what is wrong with what was typed; what can only have been made up is left out.
+func (s *sifter) check(v *visit) {
+	for _, tenant := range []struct{ key, id string }{{"relationships.partner", s.Partner}, {"relationships.customer", s.Customer}} {
+		if tenant.id != "" && !lifecycle.IsGUID(tenant.id) {
+			s.faults = append(s.faults, v.T("relationships.noTenant", "field", v.T(tenant.key), "text", tenant.id))
+		}
+	}
+	for _, day := range []struct {
+		key, text string
+		at        *time.Time
+	}{{"relationships.from", s.From, &s.from}, {"relationships.to", s.To, &s.to}} {
+		at, err := time.Parse(time.DateOnly, day.text)
+		if day.text != "" && err != nil {
+			s.faults = append(s.faults, v.T("relationships.noDay", "field", v.T(day.key), "text", day.text))
+		}
+		*day.at = at
+	}
+	if s.Status != "" && !lifecycle.Status(s.Status).Known() {
+		s.Status = ""
+	}
+	if s.Rule != "" && !lifecycle.RuleName(s.Rule).Known() {
+		s.Rule = ""
+	}
+}
+
+// listing is what the store is asked for.
+func (s *sifter) listing(now time.Time) lifecycle.Listing {
+	q := lifecycle.Listing{Held: s.Held, By: s.By, Descending: s.Descending}
+	var all lifecycle.All
+	for _, wanted := range []struct {
+		text  string
+		field lifecycle.Field
+		by    lifecycle.Comparison
+	}{{s.Status, lifecycle.FieldStatus, lifecycle.Equal}, {s.Rule, lifecycle.FieldNext, lifecycle.Equal}, {s.Partner, lifecycle.FieldPartner, lifecycle.Equal},
+		{s.Customer, lifecycle.FieldCustomer, lifecycle.Equal}, {s.Name, lifecycle.FieldName, lifecycle.StartsWith}} {
+		if wanted.text != "" {
+			all = append(all, lifecycle.Compare{Field: wanted.field, By: wanted.by, Value: lifecycle.Value{Text: wanted.text}})
+		}
+	}
+	if s.Extend == "on" || s.Extend == "off" {
+		all = append(all, lifecycle.Compare{Field: lifecycle.FieldAutoExtend, By: lifecycle.Equal, Value: lifecycle.Value{Flag: s.Extend == "on"}})
+	}
+	if s.From != "" {
+		all = append(all, lifecycle.Compare{Field: lifecycle.FieldEnd, By: lifecycle.GreaterOrEqual, Value: lifecycle.Value{At: s.from}})
+	}
+	if s.To != "" {
+		all = append(all, lifecycle.Compare{Field: lifecycle.FieldEnd, By: lifecycle.Less, Value: lifecycle.Value{At: s.to.AddDate(0, 0, 1)}})
+	}
+	if len(all) > 0 {
+		q.Filter = all
+	}
+	if s.Due {
+		q.DueBy = now
+	}
+	q.GlobalAdministrator = map[string]lifecycle.Wish{"with": lifecycle.With, "without": lifecycle.Without}[s.Admin]
+	q.After = placeIn(s.after, s.By)
+	return q
+}
+
+// link is the address of the list with this filter, and with names and values in turn in place of what it has.
+func (s *sifter) link(instead ...string) string {
+	values := url.Values{}
+	for name, value := range map[string]string{"status": s.Status, "rule": s.Rule, "extend": s.Extend, "admin": s.Admin, "partner": s.Partner,
+		"customer": s.Customer, "name": s.Name, "from": s.From, "to": s.To, "sort": s.Sort()} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	if s.Due {
+		values.Set("due", "now")
+	}
+	if s.Held {
+		values.Set("held", "yes")
+	}
+	for i := 0; i+1 < len(instead); i += 2 {
+		values.Set(instead[i], instead[i+1])
+	}
+	return relationshipsPath + "?" + values.Encode()
+}
+
+// Sort is the order as the address has it.
+func (s *sifter) Sort() string {
+	if s.Descending {
+		return "-" + string(s.By)
+	}
+	return string(s.By)
+}
+
+// Orders are those to choose from, as the address has them.
+func (s *sifter) Orders() []string {
+	return []string{"-arrival", "arrival", "next", "-next", "end", "-end", "name", "-name", "-modified", "modified"}
+}
+
+// Turn is the address of the list sorted by a column, the other way round where it is so already.
+func (s *sifter) Turn(by string) string {
+	if string(s.By) == by && !s.Descending {
+		return s.link("sort", "-"+by)
+	}
+	return s.link("sort", by)
+}
+
+// Sorted is how the list is sorted by a column, in the words of aria-sort.
+func (s *sifter) Sorted(by string) string {
+	switch {
+	case string(s.By) != by:
+		return "none"
+	case s.Descending:
+		return "descending"
+	}
+	return "ascending"
+}
+
+// Narrow says whether anything is filtered by what stands in the folded part of the form.
+func (s *sifter) Narrow() bool {
+	return s.Partner+s.Customer+s.Rule+s.Extend+s.Admin+s.From+s.To != "" || s.Held || s.Due
+}
+
+// Statuses are those to choose from.
+func (*sifter) Statuses() []lifecycle.Status { return lifecycle.Statuses }
+
+// Rules are those to choose from.
+func (*sifter) Rules() []lifecycle.RuleName { return lifecycle.RuleNames() }
+
+// placeText is where a record stands in the list, for an address.
+func placeText(l *lifecycle.Listed, by lifecycle.ListingOrder) string {
+	place := l.DisplayName
+	if at := l.Instant(by); by != lifecycle.ByName {
+		place = lifecycle.FormatInstant(at)
+	}
+	return strconv.FormatInt(l.Key, 10) + "~" + place
+}
+
+// placeIn reads what placeText writes; nil, which is the beginning, where it cannot be.
+func placeIn(text string, by lifecycle.ListingOrder) *lifecycle.Listed {
+	number, place, ok := strings.Cut(text, "~")
+	key, err := strconv.ParseInt(number, 10, 64)
+	if !ok || err != nil {
+		return nil
+	}
+	l := &lifecycle.Listed{Stored: lifecycle.Stored{Key: key}}
+	if by == lifecycle.ByName {
+		l.DisplayName = place
+		return l
+	}
+	at, err := lifecycle.ParseInstant(place)
+	if err != nil && by != lifecycle.ByArrival {
+		return nil
+	}
+	l.Next.At, l.End, l.Modified = at, at, at
+	return l
+}
+
+// findRelationship goes to the relationship with an id, to those of a tenant, or to those whose name begins so.
+func findRelationship(v *visit) error {
+	text := strings.TrimSpace(v.Request.URL.Query().Get("q"))
+	if text == "" {
+		return v.goTo(relationshipsPath, nil)
+	}
+	id := lifecycle.CanonicalID(text)
+	if _, err := v.console.Store.Dossier(v.Request.Context(), id); err == nil {
+		return v.goTo(relationshipsPath+"/"+url.PathEscape(id), nil)
+	}
+	tenant := strings.ToLower(text)
+	if !lifecycle.IsGUID(tenant) {
+		return v.goTo((&sifter{Name: text, By: lifecycle.ByName}).link(), nil)
+	}
+	partner := lifecycle.Listing{By: lifecycle.ByArrival, Limit: 1,
+		Filter: lifecycle.Compare{Field: lifecycle.FieldPartner, By: lifecycle.Equal, Value: lifecycle.Value{Text: tenant}}}
+	found, err := v.console.Store.Listed(v.Request.Context(), partner)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		return v.goTo((&sifter{Partner: tenant, By: lifecycle.ByArrival, Descending: true}).link(), nil)
+	}
+	return v.goTo((&sifter{Customer: tenant, By: lifecycle.ByArrival, Descending: true}).link(), nil)
+}
