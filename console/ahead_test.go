@@ -16,11 +16,7 @@ import (
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
-const (
-	ourPartner  = "aaaaaaaa-0000-4000-8000-000000000001"
-	ourCustomer = "bbbbbbbb-0000-4000-8000-000000000001"
-	helpdesk    = "729827e3-9c14-49f7-bb1b-9608f156bbb8"
-)
+const ourCustomer = "bbbbbbbb-0000-4000-8000-000000000001"
 
 // aheadID is the id of the nth relationship of a test.
 func aheadID(n int) string {
@@ -29,7 +25,7 @@ func aheadID(n int) string {
 
 // endsAt is an active relationship that has been so for long.
 func endsAt(n int, end time.Time) lifecycle.Record {
-	return lifecycle.Record{ID: aheadID(n), Partner: ourPartner, DisplayName: fmt.Sprintf("Relationship %d", n), Duration: lifecycle.Days(365),
+	return lifecycle.Record{ID: aheadID(n), Partner: partner, DisplayName: fmt.Sprintf("Relationship %d", n), Duration: lifecycle.Days(365),
 		Status: lifecycle.Active, Customer: lifecycle.Tenant{TenantID: ourCustomer, DisplayName: "Contoso"}, Roles: []string{helpdesk},
 		Created: end.AddDate(0, 0, -366), Modified: end.AddDate(0, 0, -365), Locked: end.AddDate(0, 0, -366), Activated: end.AddDate(0, 0, -365), End: end, WarnAfter: end}
 }
@@ -185,7 +181,7 @@ func TestEndsAreDownloadedAsASheet(t *testing.T) {
 	rows, err := csv.NewReader(strings.NewReader(p.body)).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, rows, 1+1002)
-	require.Equal(t, []string{aheadID(1), `'` + formula.DisplayName, "active", "2026-03-03T09:00:00.123456Z", "P180D", "true", ourCustomer, "Contoso", ourPartner}, rows[1002])
+	require.Equal(t, []string{aheadID(1), `'` + formula.DisplayName, "active", "2026-03-03T09:00:00.123456Z", "P180D", "true", ourCustomer, "Contoso", partner}, rows[1002])
 	w.token("ops", "manage")
 	require.Equal(t, http.StatusSeeOther, w.get(w.anyone, "/console/downloads/expiring.csv").status, "nobody reads it who has not signed in")
 }
@@ -313,7 +309,7 @@ func TestResultsGoOnPageAfterPageWhatFailedFirst(t *testing.T) {
 	var outcomes []string
 	for path := "/console/ahead/bulk/1"; path != ""; {
 		p := w.get(w.anyone, path)
-		for _, part := range strings.Split(p.body, `<th scope="row"><a class="name" dir="auto" href="/console/relationships/`)[1:] {
+		for _, part := range strings.Split(p.body, `<th scope="row"><a class="name" dir="auto" translate="no" href="/console/relationships/`)[1:] {
 			id, rest, _ := strings.Cut(part, `"`)
 			require.False(t, seen[id])
 			seen[id] = true

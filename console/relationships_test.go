@@ -21,8 +21,9 @@ import (
 )
 
 const (
-	partner = "aaaaaaaa-0000-4000-8000-000000000001"
-	list    = "/console/relationships"
+	partner  = "aaaaaaaa-0000-4000-8000-000000000001"
+	helpdesk = "729827e3-9c14-49f7-bb1b-9608f156bbb8"
+	list     = "/console/relationships"
 )
 
 func relationshipID(n int) string {
