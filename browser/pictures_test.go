@@ -25,7 +25,19 @@ const largestPicture = 200 << 10
 var pictures = []struct {
 	name, page string
 	look       look
-}{}
+}{
+	{"today", "/", look{desktop, "en", "light", false}},
+	{"ahead", "/console/ahead", look{desktop, "en", "light", false}},
+	{"expiring", "/console/ahead/expiring", look{desktop, "ja", "light", true}},
+	{"relationships", "/console/relationships", look{desktop, "en", "dark", true}},
+	{"relationship", "/console/relationships/{relationship}", look{desktop, "en", "light", false}},
+	{"sweep", "/console/sweeps/{sweep}", look{desktop, "en", "light", false}},
+	{"sweeps", "/console/sweeps", look{desktop, "ja", "dark", true}},
+	{"notice", "/console/notices/{notice}", look{desktop, "en", "light", false}},
+	{"analytics", "/console/analytics", look{desktop, "en", "light", false}},
+	{"queue", "/console/queue", look{desktop, "en", "light", false}},
+	{"phone", "/", look{phone, "ja", "dark", true}},
+}
 
 // The pictures in docs/ can be made, and are small.
 func TestPictures(t *testing.T) {
