@@ -100,7 +100,7 @@ func newDeployment(records int) (*deployment, error) {
 			return nil, err
 		}
 	}
-	token, err := d.run("token", "create", awkward[4], "--scope", "manage")
+	token, err := d.run("token", "create", namesIn(records)[4], "--scope", "manage")
 	if err != nil {
 		return nil, err
 	}
@@ -126,13 +126,14 @@ func (d *deployment) live() error {
 	if err := os.Remove(relationships); err != nil { // with a million it is large
 		return err
 	}
+	notes := namesIn(d.records)
 	for _, args := range [][]string{
 		{"clock", "advance", "--by", "P3D"},
 		{"relationships", "terminate", relationshipID(20)},
 		{"relationships", "terminate", "--by", "customer", relationshipID(24)},
-		{"holds", "place", "relationship", relationshipID(16), "--note", awkward[2]},
-		{"holds", "place", "tenant", customerID(32), "--note", awkward[0]},
-		{"holds", "place", "rule", "release-name", "--note", awkward[1]},
+		{"holds", "place", "relationship", relationshipID(16), "--note", notes[2]},
+		{"holds", "place", "tenant", customerID(32), "--note", notes[0]},
+		{"holds", "place", "rule", "release-name", "--note", notes[1]},
 	} {
 		if _, err := d.run(args...); err != nil {
 			return err

@@ -21,7 +21,7 @@ var keepPictures = flag.String("pictures", "", "folder in which the pictures of 
 // largestPicture is how many bytes a picture in docs/ may have.
 const largestPicture = 200 << 10
 
-// pictures are taken of these pages, of the world with few relationships.
+// pictures are taken of these pages, of a world without awkward names.
 var pictures = []struct {
 	name, page string
 	look       look
@@ -46,9 +46,9 @@ func TestPictures(t *testing.T) {
 		dir = t.TempDir()
 	}
 	for _, p := range pictures {
-		d, tb := deploy(t, fewRecords), open(t)
+		d, tb := deploy(t, shownRecords), open(t)
 		tb.login(d.site)
-		path, ok := d.path(p.page, 0)
+		path, ok := d.path(p.page, 2)
 		require.True(t, ok, p.page)
 		small, err := shrink(tb.visit(d.site, p.look, visit{path: path, shot: true}).picture)
 		require.NoError(t, err)

@@ -35,9 +35,27 @@ var awkward = []string{
 	"a\u0301\u0327\u0308\u0316" + strings.Repeat("\u0336", 12) + " stacked marks",
 }
 
-// awkwardName is one of the awkward names, with something before it that makes it unique, cut to a length.
-func awkwardName(i, longest int) string {
-	name := []rune(fmt.Sprintf("%d %s", i, awkward[i%len(awkward)]))
+// shownRecords is how many relationships the world of the pictures in docs/ has. Its names are as people would wish them.
+const shownRecords = 240
+
+var pleasant = []string{"Contoso", "Fabrikam", "Adatum", "Northwind Traders", "Operations", "Litware", "Tailspin Toys", "Proseware", "Fourth Coffee", "日本コントソ株式会社",
+	"Wide World Importers", "Humongous Insurance"}
+
+// namesIn are the names of the first customers and relationships of the world with so many relationships.
+func namesIn(records int) []string {
+	if records == shownRecords {
+		return pleasant
+	}
+	return awkward
+}
+
+// nameIn is one of them, with something about it that makes it unique, cut to a length.
+func nameIn(records, i, longest int) string {
+	names := namesIn(records)
+	name := []rune(fmt.Sprintf("%d %s", i, names[i%len(names)]))
+	if records == shownRecords {
+		name = []rune(fmt.Sprintf("%s %d", names[i%len(names)], 2024+i/len(names)))
+	}
 	return string(name[:min(len(name), longest)])
 }
 
@@ -62,7 +80,7 @@ func writeRelationships(w io.Writer, n int) error {
 	lines := bufio.NewWriter(w)
 	encode := json.NewEncoder(lines)
 	for i := range n {
-		if err := encode.Encode(relationship(i, dice)); err != nil {
+		if err := encode.Encode(relationship(n, i, dice)); err != nil {
 			return err
 		}
 	}
@@ -70,14 +88,14 @@ func writeRelationships(w io.Writer, n int) error {
 }
 
 // relationship makes up one. The awkward ones are active and end within the month, so that they are seen everywhere.
-func relationship(i int, dice *rand.Rand) object {
+func relationship(records, i int, dice *rand.Rand) object {
 	name, customer := fmt.Sprintf("%s %06d", []string{"Helpdesk", "Licences", "Security", "Migration"}[i%4], i), fmt.Sprintf("Customer %05d", i/4)
 	fate := dice.IntN(100)
 	days := 1 + dice.IntN(729)
 	if i < 4*len(awkward) {
-		customer = awkwardName(i/4, 256)
+		customer = nameIn(records, i/4, 256)
 		if i%4 == 0 {
-			name, fate, days = awkwardName(i/4, 50), 0, 1+i/4*2
+			name, fate, days = nameIn(records, i/4, 50), 0, 1+i/4*2
 		}
 	}
 	roles := []object{{"roleDefinitionId": plainRoles[dice.IntN(len(plainRoles))]}}
@@ -121,15 +139,17 @@ func writeContacts(w io.Writer, n int) error {
 		return encode.Encode(object{"tenantId": tenant, "role": role, "mail": mail, "displayName": name, "preferredLanguage": language})
 	}
 	for i, language := range []string{"en", "ja"} {
-		if err := contact(partner, "adminAgent", fmt.Sprintf("agent%d@partner.example", i), awkwardName(i, 256), language); err != nil {
+		if err := contact(partner, "adminAgent", fmt.Sprintf("agent%d@partner.example", i), nameIn(n, i, 256), language); err != nil {
 			return err
 		}
 	}
 	for i := 0; i < min(n, 400); i += 4 {
 		name, mail := fmt.Sprintf("IT desk %d", i/4), fmt.Sprintf("it%d@customer.example", i/4)
 		if i/4 < len(awkward) {
-			name = awkwardName(i/4, 256)
-			mail = fmt.Sprintf("%s%d@customer.example", strings.Repeat("x", 60), i/4)
+			name = nameIn(n, i/4, 256)
+			if n != shownRecords {
+				mail = fmt.Sprintf("%s%d@customer.example", strings.Repeat("x", 60), i/4)
+			}
 		}
 		if err := contact(customerID(i), "globalAdministrator", mail, name, []string{"en", "ja"}[i/4%2]); err != nil {
 			return err

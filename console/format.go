@@ -19,6 +19,7 @@ func (p *pages) functions() template.FuncMap {
 		"instant": p.instant,
 		"day":     p.day,
 		"away":    p.away,
+		"when":    p.when,
 		"span":    p.span,
 		"word":    p.word,
 		"asset":   assetPath,
@@ -61,6 +62,15 @@ func (p *pages) away(t, from time.Time) string {
 	default:
 		return p.words.say("time.ago", "span", p.span(-d))
 	}
+}
+
+// when is away, with the instant itself for who wants to know.
+func (p *pages) when(t, from time.Time) template.HTML {
+	if t.IsZero() {
+		return "–"
+	}
+	exact := lifecycle.FormatInstant(t.UTC().Truncate(time.Microsecond))
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, exact, exact, template.HTMLEscapeString(p.away(t, from)))) //nolint:gosec // it is escaped
 }
 
 // span is a length of time in its largest unit, e.g. "3 days".
