@@ -46,7 +46,7 @@ func leaveToSignIn(v *visit) error {
 		return v.signInFailed(err)
 	}
 	v.keep(attemptCookie, kept, v.Wall.Add(signInTakes))
-	http.Redirect(v.w, v.Request, address, http.StatusSeeOther)
+	http.Redirect(v.w, v.Request, address, http.StatusSeeOther) //nolint:gosec // the issuer that the operator has named
 	return nil
 }
 
