@@ -34,7 +34,7 @@ func (g *glance) look(ctx context.Context, wall time.Time, condition func(contex
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if age := wall.Sub(g.taken); age < 0 || age >= lookEvery {
-		g.seen, g.taken = condition(ctx), wall
+		g.seen, g.taken = condition(context.WithoutCancel(ctx)), wall // it is for the others, too, when whoever asked first has left
 	}
 	return g.seen
 }
