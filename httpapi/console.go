@@ -28,8 +28,8 @@ func consoleRoute(r *http.Request) string {
 			return "GET " + prefix + "*"
 		}
 	}
-	switch {
-	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodPost:
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost:
 		return r.Method + " " + consolePrefix + "*"
 	}
 	return "OTHER " + consolePrefix + "*"

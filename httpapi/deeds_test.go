@@ -112,7 +112,7 @@ func TestDeedThatCannotBeKeptIsLogged(t *testing.T) {
 
 func TestSigningInAndOutIsKept(t *testing.T) {
 	w := recordsWorld(t)
-	_, err := w.fake.DB.CreateToken(t.Context(), lifecycle.Token{Name: "operator", Scopes: []string{"manage"}, Created: noon}, []byte("hash"))
+	_, err := w.fake.CreateToken(t.Context(), lifecycle.Token{Name: "operator", Scopes: []string{"manage"}, Created: noon}, []byte("hash"))
 	require.NoError(t, err)
 	r := httptest.NewRequest(http.MethodPost, "/console/sign-in", nil)
 	r.RemoteAddr = "192.0.2.7:5"
