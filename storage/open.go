@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +20,7 @@ import (
 // A DB is a database that is open. It may be used from many goroutines.
 type DB struct {
 	pool     *sqlx.DB
+	lines    *lines // PostgreSQL: what connections run over; nil on SQLite
 	dialect  *dialect
 	readOnly bool
 	writer   chan struct{} // SQLite: holds whoever writes; nil on PostgreSQL
@@ -101,9 +103,8 @@ func (db *DB) openPostgres(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	if err := db.connect(source); err != nil {
-		return withoutPassword(err, password)
-	}
+	db.lines = &lines{source: source}
+	db.use(sqlx.NewDb(sql.OpenDB(db.lines), db.dialect.driver))
 	const most, idle = 20, 10 // PostgreSQL allows 100 from the factory, and there may be several of us
 	db.pool.SetMaxOpenConns(most)
 	db.pool.SetMaxIdleConns(idle)
@@ -111,15 +112,20 @@ func (db *DB) openPostgres(ctx context.Context, text string) error {
 	return withoutPassword(db.pool.PingContext(ctx), password)
 }
 
-// connect makes the pool; columns go by the names that rows have in JSON, so that each is named once.
+// connect makes the pool.
 func (db *DB) connect(source string) error {
 	pool, err := sqlx.Open(db.dialect.driver, source)
 	if err != nil {
 		return err
 	}
+	db.use(pool)
+	return nil
+}
+
+// use takes a pool; columns go by the names that rows have in JSON, so that each is named once.
+func (db *DB) use(pool *sqlx.DB) {
 	pool.Mapper = reflectx.NewMapperFunc("json", strings.ToLower)
 	db.pool = pool
-	return nil
 }
 
 // postgresSource completes a URL with what it leaves open.

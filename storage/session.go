@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"maps"
@@ -161,14 +162,15 @@ func (db *DB) once(ctx context.Context, fn func(session) error) error {
 type transaction struct {
 	session
 	*sqlx.Tx
-	db *DB
+	db    *DB
+	letGo func() // of the connection, which is cut where the end does not come
 }
 
 // begin waits for its turn where the database has one writer only: the order is fair then, and nobody is told "busy".
 //
 // The transaction does not end by itself when ctx does: the driver would send its ROLLBACK into the middle of a COPY (see fill), of which
 // another goroutine reads the answers, and wait for ever. Every statement but those of fill is stopped by its own context all the
-// same, and whoever began the transaction ends it.
+// same, and whoever began the transaction ends it; where not even that comes through, its line is cut.
 func (db *DB) begin(ctx context.Context) (*transaction, error) {
 	if db.readOnly {
 		return nil, ErrReadOnly
@@ -181,18 +183,41 @@ func (db *DB) begin(ctx context.Context) (*transaction, error) {
 		db.yield()
 		return nil, err
 	}
-	tx, err := conn.BeginTxx(context.WithoutCancel(ctx), &sql.TxOptions{})
+	letGo, err := db.watch(ctx, conn)
 	if err != nil {
 		db.yield()
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &transaction{session{tx, db.dialect, conn}, tx, db}, nil
+	tx, err := conn.BeginTxx(context.WithoutCancel(ctx), &sql.TxOptions{})
+	if err != nil {
+		letGo()
+		db.yield()
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &transaction{session{tx, db.dialect, conn}, tx, db, letGo}, nil
+}
+
+// watch has the connection cut where ctx ends and the transaction on it does not.
+func (db *DB) watch(ctx context.Context, conn *sqlx.Conn) (letGo func(), err error) {
+	letGo = func() {}
+	if db.lines == nil {
+		return letGo, nil
+	}
+	err = conn.Raw(func(driverConn any) error {
+		if known, ok := driverConn.(driver.Conn); ok {
+			letGo = db.lines.watch(ctx, known)
+		}
+		return nil
+	})
+	return letGo, err
 }
 
 // end undoes what was not committed, and lets the next writer in.
 func (tx *transaction) end() error {
 	defer tx.db.yield()
-	return errors.Join(rollback(tx.Tx), tx.conn.Close())
+	err := rollback(tx.Tx)
+	tx.letGo()
+	return errors.Join(err, tx.conn.Close())
 }
 
 func (db *DB) turn(ctx context.Context) error {
