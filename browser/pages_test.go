@@ -17,7 +17,7 @@ import (
 var pages = []string{
 	"/console/sign-in", "/",
 	"/console/ahead", "/console/ahead/expiring", "/console/ahead/expiring?within=ended", "/console/ahead/bulk",
-	"/console/relationships", "/console/relationships?sort=name&status=active", "/console/relationships/{relationship}", "/console/relationships/{relationship}/do/hold",
+	"/console/relationships", "/console/relationships?sort=name", "/console/relationships/{relationship}", "/console/relationships/{relationship}/do/hold",
 	"/console/sweeps", "/console/sweeps?show=all", "/console/sweeps/{sweep}", "/console/sweeps/{sweep}/cancel", "/console/sweeps/new",
 	"/console/sweeps/new?step=plan&mode=real&rule=end-term&rule=warn-expiry", "/console/sweeps/rules/end-term/pause",
 	"/console/notices", "/console/notices?status=sent", "/console/notices/{notice}", "/console/channels", "/console/contacts", "/console/contacts/edit",
