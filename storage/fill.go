@@ -87,7 +87,7 @@ func copyInto(ctx context.Context, s session, table, columns string, of []filled
 	if s.conn == nil {
 		return errors.New("tables are filled in a transaction only") // a caller of ours is wrong
 	}
-	return s.conn.Raw(func(driverConn any) (err error) {
+	return raw(s.conn, func(driverConn any) (err error) {
 		unwatched := context.WithoutCancel(ctx) // a cancelled COPY leaves the connection where nobody can go on
 		prepared, err := driverConn.(driver.ConnPrepareContext).PrepareContext(unwatched, "COPY "+table+" ("+columns+") FROM STDIN")
 		if err != nil {
@@ -129,6 +129,18 @@ func copyInto(ctx context.Context, s session, table, columns string, of []filled
 		}
 		return nil
 	})
+}
+
+// raw lends out the driver's own connection, on which a transaction may be open. [sql.Conn.Raw] would see to it that a connection which is
+// found to be bad is closed, and wait for that transaction to end, which waits for us: so it hears of no error. The transaction finds out by
+// itself when it is rolled back.
+func raw(conn *sqlx.Conn, use func(driverConn any) error) error {
+	var failed error
+	err := conn.Raw(func(driverConn any) error {
+		failed = use(driverConn)
+		return nil
+	})
+	return errors.Join(err, failed)
 }
 
 // A filledColumn is a column of a table while it is filled: the field that it takes, as a parameter, and as COPY reads it.

@@ -5,10 +5,12 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenure-dev/tenure/testenv"
@@ -102,6 +104,52 @@ func TestSilentNetworkHoldsNobodyForEver(t *testing.T) {
 			select {
 			case err := <-ended:
 				require.Error(t, err)
+			case <-time.After(time.Minute):
+				t.Fatal("it hangs")
+			}
+		})
+	}
+}
+
+// TestCopyOverALineThatIsDeadFails, whether it died before the COPY or in the middle: database/sql would wait for the transaction before it
+// closes the connection, and the transaction waits for the COPY.
+func TestCopyOverALineThatIsDeadFails(t *testing.T) {
+	type person struct {
+		Name string `json:"name"`
+	}
+	for name, lines := range map[string]int{"before": 0, "in the middle": 20_000} {
+		t.Run(name, func(t *testing.T) {
+			db := migrated(t, testenv.Postgres(t), Live)
+			ended := make(chan error, 1)
+			go func() {
+				ended <- db.once(t.Context(), func(s session) error {
+					var own int
+					if err := s.get(t.Context(), &own, `SELECT pg_backend_pid()`, nil); err != nil {
+						return err
+					}
+					die := func() error {
+						_, err := db.pool.ExecContext(t.Context(), `SELECT pg_terminate_backend($1, 10000)`, own)
+						return err
+					}
+					if lines == 0 {
+						if err := die(); err != nil {
+							return err
+						}
+					}
+					return fill(t.Context(), s, "sessions", "name", "name", func(yield func(*person) bool) {
+						for i := range lines {
+							if i == lines/2 && !assert.NoError(t, die()) || !yield(&person{strings.Repeat("a", 100)}) {
+								return
+							}
+						}
+						yield(&person{"the last one"})
+					})
+				})
+			}()
+			select {
+			case err := <-ended:
+				require.Error(t, err)
+				require.NoError(t, db.pool.PingContext(t.Context()), "whoever comes next gets another line")
 			case <-time.After(time.Minute):
 				t.Fatal("it hangs")
 			}

@@ -203,7 +203,7 @@ func (db *DB) watch(ctx context.Context, conn *sqlx.Conn) (letGo func(), err err
 	if db.lines == nil {
 		return letGo, nil
 	}
-	err = conn.Raw(func(driverConn any) error {
+	err = raw(conn, func(driverConn any) error {
 		if known, ok := driverConn.(driver.Conn); ok {
 			letGo = db.lines.watch(ctx, known)
 		}

@@ -148,8 +148,12 @@ func (f *fleet) stop() {
 	go func() { f.over.Wait(); close(ended) }()
 	select {
 	case <-ended:
-	case <-time.After(45 * time.Second):
-		f.t.Fatal("45 s after SIGTERM some process is still there")
+	case <-time.After(14 * time.Second): // a second before requests are given up
+		f.t.Error("14 s after SIGTERM some process is still there; its log tells what each of its goroutines was doing")
+		for _, m := range f.members {
+			m.signal(syscall.SIGQUIT)
+		}
+		<-ended
 	}
 	for _, m := range f.members {
 		var exit *exec.ExitError
@@ -184,6 +188,9 @@ func (f *fleet) showLogs() {
 }
 
 func tail(text string) string {
+	if begins := strings.Index(text, "SIGQUIT: "); begins >= 0 {
+		return text[begins:]
+	}
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-15):], "\n") + "\n"
 }
