@@ -76,12 +76,16 @@ func claimChunk(ctx context.Context, s session, ref lifecycle.ChunkRef, wall, le
 	return row.chunk(), sweep, err == nil, err
 }
 
-// KeepChunk prolongs the lease of a claim; false if it was lost to somebody else, or the chunk is closed.
+// KeepChunk prolongs the lease of a claim; false if it was lost to somebody else, or the chunk is closed. While the chunk is being written
+// nobody else can claim it, and the writer is not waited for: that would take as long as writing does.
 func (db *DB) KeepChunk(ctx context.Context, claimed lifecycle.ChunkRef, leaseUntil time.Time) (kept bool, err error) {
 	err = db.write(ctx, "keep chunk "+claimed.String(), func(s session) error {
-		n, err := s.exec(ctx, `UPDATE chunks SET ready_at = :lease WHERE`+thisClaim, ofClaim(claimed, args{"lease": at(leaseUntil)}))
-		kept = n > 0
-		return err
+		n, err := s.exec(ctx, `UPDATE chunks SET ready_at = :lease WHERE`+thisClaim+`AND sweep_id IN (
+			SELECT sweep_id FROM chunks WHERE`+thisClaim+`{{lock skip}})`, ofClaim(claimed, args{"lease": at(leaseUntil)}))
+		if kept = n > 0; err != nil || kept {
+			return err
+		}
+		return s.get(ctx, &kept, `SELECT EXISTS (SELECT 1 FROM chunks WHERE`+thisClaim+`)`, ofClaim(claimed, nil))
 	})
 	return kept, err
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tenure-dev/tenure/lifecycle"
+	"github.com/tenure-dev/tenure/testenv"
 )
 
 // aChunk is the one chunk of a sweep over n ending relationships.
@@ -93,6 +95,27 @@ func TestLeaseThatEndedIsTakenOver(t *testing.T) {
 		require.NoError(t, db.FailChunk(ctx, second.ChunkRef, "too late", start))
 		require.Empty(t, idle(t, db, start.Add(time.Hour)))
 	})
+}
+
+// The transaction that writes a chunk holds its row. Who prolongs its lease meanwhile would wait for all of it, with a connection in hand.
+func TestLeaseIsKeptWhileTheChunkIsWritten(t *testing.T) {
+	db := migrated(t, testenv.Postgres(t), Live)
+	chunk := claim(t, db, aChunk(t, db, 1), start)
+	err := db.once(ctx, func(s session) error {
+		_, held, err := holdsChunk(ctx, s, chunk.ChunkRef)
+		require.NoError(t, err)
+		require.True(t, held)
+		impatient, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		kept, err := db.KeepChunk(impatient, chunk.ChunkRef, start.Add(time.Hour))
+		require.NoError(t, err)
+		require.True(t, kept)
+		return closeChunk(ctx, s, chunk.ChunkRef, &lifecycle.Tally{}, nil, start)
+	})
+	require.NoError(t, err)
+	kept, err := db.KeepChunk(ctx, chunk.ChunkRef, start.Add(time.Hour))
+	require.NoError(t, err)
+	require.False(t, kept, "it is closed")
 }
 
 func TestChunkThatFailedWaits(t *testing.T) {
