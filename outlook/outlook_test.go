@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -29,6 +30,7 @@ type fixed struct {
 	records  []lifecycle.Stored
 	failures []lifecycle.Failure
 	asked    atomic.Int32 // times for people
+	all      bool         // what People answers with is all that there are
 }
 
 func (f *fixed) Next(context.Context) (func() ([]lifecycle.Stored, []lifecycle.Failure), bool, error) {
@@ -41,7 +43,7 @@ func (f *fixed) Next(context.Context) (func() ([]lifecycle.Stored, []lifecycle.F
 	return func() ([]lifecycle.Stored, []lifecycle.Failure) { return records, failures }, true, nil
 }
 
-func (f *fixed) People(_ context.Context, audiences []lifecycle.Audience) (map[lifecycle.Audience]int64, error) {
+func (f *fixed) People(_ context.Context, audiences []lifecycle.Audience) (map[lifecycle.Audience]int64, bool, error) {
 	f.asked.Add(1)
 	people := map[lifecycle.Audience]int64{}
 	for _, a := range audiences {
@@ -49,7 +51,7 @@ func (f *fixed) People(_ context.Context, audiences []lifecycle.Audience) (map[l
 			people[a] = 2
 		}
 	}
-	return people, nil
+	return people, f.all, nil
 }
 
 func pending(key int64, locked time.Time) lifecycle.Stored {
@@ -308,4 +310,24 @@ func TestManyRecordsComeInOrderAndPeopleAreAskedForOnce(t *testing.T) {
 	require.EqualValues(t, 200, plan.All.Relationships)
 	require.EqualValues(t, 400, plan.All.Told)
 	require.Less(t, records.asked.Load(), int32(50))
+}
+
+func TestWhoHasHeardOfEverybodyAsksNoMore(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		records := &fixed{all: all}
+		for i := range int64(200) {
+			ends := active(i+1, start)
+			ends.Customer.TenantID = fmt.Sprint("customer-", i) // in whom there is nobody
+			records.records = append(records.records, ends)
+		}
+		plan, err := Look(t.Context(), records, ask(start), nil)
+		require.NoError(t, err)
+		require.EqualValues(t, 400, plan.All.Told)
+		require.Equal(t, map[lifecycle.Reason]int64{lifecycle.NobodyToTell: 200}, plan.Unsaid)
+		if asked := records.asked.Load(); all {
+			require.LessOrEqual(t, int(asked), runtime.GOMAXPROCS(0), "once by each who began before the answer came")
+		} else {
+			require.EqualValues(t, 100, asked, "each page has customers of its own")
+		}
+	}
 }

@@ -14,6 +14,7 @@ type people struct {
 	records Records
 	mu      sync.RWMutex
 	known   map[lifecycle.Audience]int64
+	all     bool // in an audience that is not known there is nobody
 }
 
 // mostKnown bounds the audiences that are remembered.
@@ -27,11 +28,11 @@ func newPeople(records Records) *people {
 func (p *people) tell(ctx context.Context, items []*Item) error {
 	// Almost always all are known. Where they are not, all is said once more, since others may have made room meanwhile.
 	for missing := p.tellKnown(items); len(missing) > 0; missing = p.tellKnown(items) {
-		found, err := p.records.People(ctx, missing)
+		found, all, err := p.records.People(ctx, missing)
 		if err != nil {
 			return err
 		}
-		p.learn(missing, found)
+		p.learn(missing, found, all)
 	}
 	return nil
 }
@@ -45,12 +46,22 @@ func (p *people) tellKnown(items []*Item) (missing []lifecycle.Audience) {
 			missing = item.Steps[i].tell(p.known, missing)
 		}
 	}
+	if p.all {
+		return nil
+	}
 	return missing
 }
 
-func (p *people) learn(audiences []lifecycle.Audience, found map[lifecycle.Audience]int64) {
+func (p *people) learn(audiences []lifecycle.Audience, found map[lifecycle.Audience]int64, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.all {
+		return // somebody has heard so meanwhile
+	}
+	if all {
+		p.known, p.all = found, true
+		return
+	}
 	if len(p.known) > mostKnown {
 		clear(p.known)
 	}

@@ -16,8 +16,9 @@ type Records interface {
 	// more is false, and there is no page, when all have been read.
 	Next(ctx context.Context) (decode func() ([]lifecycle.Stored, []lifecycle.Failure), more bool, err error)
 
-	// People counts who holds a role in a tenant, for each audience that there is somebody in. It is asked from many goroutines.
-	People(ctx context.Context, audiences []lifecycle.Audience) (map[lifecycle.Audience]int64, error)
+	// People counts who holds a role in a tenant, for each audience that there is somebody in. all says that the answer has every such
+	// audience, asked for or not; then nobody changes it any more. It is asked from many goroutines.
+	People(ctx context.Context, audiences []lifecycle.Audience) (people map[lifecycle.Audience]int64, all bool, err error)
 }
 
 // A pageOf is a page on its way through the workers.
@@ -31,7 +32,7 @@ type pageOf[T any] struct {
 func eachPage[T any](ctx context.Context, records Records, work func(context.Context, []lifecycle.Stored, []lifecycle.Failure) (T, error), take func(T) error) error {
 	workers := runtime.GOMAXPROCS(0)
 	group, ctx := errgroup.WithContext(ctx)
-	pages, inOrder := make(chan pageOf[T]), make(chan pageOf[T], workers)
+	pages, inOrder := make(chan pageOf[T], 1), make(chan pageOf[T], workers) // one waits, so that the database need not
 	group.Go(func() error {
 		defer close(pages)
 		defer close(inOrder)

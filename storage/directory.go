@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -56,16 +57,23 @@ func countPeople(ctx context.Context, s session, audiences []lifecycle.Audience)
 	return people, err
 }
 
-// countEverybody is [countPeople] for all audiences that there are; nil where they are more than most.
+// countEverybody is [countPeople] for all audiences that there are; nil where they are more than most. In the order of their key
+// PostgreSQL counts them as it comes upon them, without a hash table that it may have to write to disk.
 func countEverybody(ctx context.Context, s session, most int) (map[lifecycle.Audience]int64, error) {
-	people := map[lifecycle.Audience]int64{}
-	err := each(ctx, s, `SELECT tenant_id, role, count(*) AS people FROM contacts GROUP BY tenant_id, role LIMIT :most`, args{"most": most + 1},
-		func(row *peopleRow) error {
-			people[lifecycle.Audience(row.audienceRow)] = row.People
-			return nil
-		})
-	if err != nil || len(people) > most {
+	rows, n, err := readPage(ctx, s, `SELECT CAST(0 AS BIGINT) AS key, tenant_id, role, count(*) AS people FROM contacts
+		GROUP BY tenant_id, role ORDER BY tenant_id, role LIMIT :most`, args{"most": most + 1}, most)
+	if err != nil || n > most {
 		return nil, err
+	}
+	people := make(map[lifecycle.Audience]int64, n)
+	for range n {
+		rows.next()
+		rows.number("key")
+		a := lifecycle.Audience{TenantID: rows.text("tenant_id"), Role: lifecycle.Role(rows.text("role"))}
+		people[a] = rows.number("people")
+		if err := rows.spoilt(); err != nil {
+			return nil, fmt.Errorf("count people in tenant %s: %w", a.TenantID, err)
+		}
 	}
 	return people, nil
 }

@@ -215,27 +215,22 @@ const (
 	mostAudiences = 100_000
 )
 
-// People counts who holds a role in a tenant, for each audience that there is somebody in.
-func (o *Outlook) People(ctx context.Context, audiences []lifecycle.Audience) (people map[lifecycle.Audience]int64, err error) {
+// People counts who holds a role in a tenant, for each audience that there is somebody in. all says that the answer has every such
+// audience, asked for or not; it is shared then, and must not be changed.
+func (o *Outlook) People(ctx context.Context, audiences []lifecycle.Audience) (people map[lifecycle.Audience]int64, all bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	before := o.asked
 	if o.asked += len(audiences); before < manyAudiences && o.asked >= manyAudiences {
 		if o.people, err = countEverybody(ctx, o.snapshot.session, mostAudiences); err != nil {
-			return nil, said("count recipients", err)
+			return nil, false, said("count recipients", err)
 		}
 	}
-	if o.people == nil {
-		people, err = countPeople(ctx, o.snapshot.session, audiences)
-		return people, said("count recipients", err)
+	if o.people != nil {
+		return o.people, true, nil
 	}
-	people = make(map[lifecycle.Audience]int64, len(audiences))
-	for _, a := range audiences {
-		if n := o.people[a]; n > 0 {
-			people[a] = n
-		}
-	}
-	return people, nil
+	people, err = countPeople(ctx, o.snapshot.session, audiences)
+	return people, false, said("count recipients", err)
 }
 
 // Mails lists the mail addresses of those who hold a role in a tenant.
