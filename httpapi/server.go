@@ -55,7 +55,6 @@ type Store interface {
 	QuarantineReleaser
 	HoldStore
 	DossierStore
-	QueueOrderStore
 	DeedStore
 
 	// Sweep reads a sweep with its totals; [lifecycle.ErrNotFound].
