@@ -149,7 +149,7 @@ func TestSigningInAndOutIsKept(t *testing.T) {
 	require.NoError(t, err)
 	r := httptest.NewRequest(http.MethodPost, "/console/sign-in", nil)
 	r.RemoteAddr = "192.0.2.7:5"
-	secret, _, err := w.server.SignIn(r, w.token)
+	secret, _, err := w.server.SignIn(r, w.token, "")
 	require.NoError(t, err)
 	require.NoError(t, w.server.SignOut(r, secret))
 	require.NoError(t, w.server.SignOut(r, secret), "which is no news")

@@ -334,7 +334,7 @@ func (a *app) openAPI(w *works, r roles, mail mailing, schedules jobs.Schedules,
 	o.Explain = a.explainer(w)
 	o.Outlook = outlooks{w.db, w.policy, w.sweeper.Now}
 	queues := jobs.NewInspector(client)
-	o.Queues, o.Console = queues, a.console(w, looks, queues)
+	o.Queues, o.Console = queues, a.console(w, looks, queues, o.PublicURL)
 	o.Checks = []httpapi.Check{
 		{Name: "database", Probe: w.db.Ping},
 		{Name: queue, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
