@@ -260,7 +260,7 @@ func (a *app) assembleRoles(db *storage.DB, mail mailing, r roles, client redis.
 	if err != nil {
 		return nil, err
 	}
-	w.tracer, w.sweeper.Tracer, w.courier.Tracer = tracer, tracer, tracer
+	w.trace(tracer)
 	w.sweeper.Tells = true
 	if r.sending != nil {
 		w.provisioning.Provisioner, err = mail.provisioner(a, db)
