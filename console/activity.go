@@ -152,6 +152,7 @@ type deed struct {
 	Subject string         `json:"subject"`
 	Status  int            `json:"status"`
 	Detail  string         `json:"detail"`
+	Times   int64          `json:"times"`
 }
 
 // Refused says whether it was not done; Unsure, whether nobody knows.
@@ -169,6 +170,11 @@ type deeds struct {
 	Rows        []deed
 	Fault       string // why nothing is listed
 	First, Next string
+}
+
+// Beside is where what the same caller asked about relationships is listed.
+func (d *deeds) Beside() string {
+	return withQuery(activityPath, nonEmpty("caller", d.Filter.Caller, "from", d.Filter.From, "to", d.Filter.To))
 }
 
 func listDeeds(v *visit) error {

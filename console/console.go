@@ -16,17 +16,21 @@ type Door interface {
 	// Enter says who wants to look, by the secret in their cookie. An error with status 401 asks them to sign in.
 	Enter(r *http.Request, secret string) (lifecycle.Session, error)
 
-	// SignIn begins a session for whoever shows a token.
-	SignIn(r *http.Request, token string) (secret string, ends time.Time, err error)
+	// SignIn begins a session for whoever shows a token; the one whose secret they had before ends.
+	SignIn(r *http.Request, token, before string) (secret string, ends time.Time, err error)
 
 	// SignsInAt is the issuer at which people can sign in; empty where there is none.
 	SignsInAt() string
 
-	// LeaveToSignIn says where they do, on the way to a page, and what their browser keeps meanwhile.
-	LeaveToSignIn(r *http.Request, back string) (address, kept string, err error)
+	// LeaveToSignIn says where they do, on the way to a page, and what their browser keeps meanwhile. Who has signed in and is only to be
+	// known again is shown nothing there.
+	LeaveToSignIn(r *http.Request, back string, again bool) (address, kept string, err error)
 
-	// ReturnFromSignIn begins a session for whoever comes back from there with what their browser has kept.
-	ReturnFromSignIn(r *http.Request, kept string) (secret, back string, ends time.Time, err error)
+	// ReturnFromSignIn begins a session for whoever comes back from there with what their browser has kept, or goes on with theirs.
+	ReturnFromSignIn(r *http.Request, kept, secret string) (now, back string, ends time.Time, err error)
+
+	// SignOutAt is where at the issuer they sign out there, too; empty where it has no such place.
+	SignOutAt(r *http.Request) string
 
 	// SignOut ends a session.
 	SignOut(r *http.Request, secret string) error
@@ -58,6 +62,7 @@ type Options struct {
 	Wall      func() time.Time                              // the machine's
 	Logger    *slog.Logger                                  // nil: nothing is logged
 	Version   string
+	PublicURL string // where people reach the console; empty: as each request says
 
 	Prospect func(ctx context.Context, until time.Time) (Prospect, error) // what timers are going to do; nil: nobody can say
 	Written  func(lifecycle.Filter) string                                // a filter as the HTTP interface reads it
@@ -165,6 +170,9 @@ func within(h handler) handler {
 			return err
 		}
 		v.Session = session
+		if v.shouldAskAgain() {
+			return v.askAgain()
+		}
 		return h(v)
 	}
 }

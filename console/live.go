@@ -9,6 +9,9 @@ import (
 // patience is how long a browser may take to accept what it is sent.
 const patience = 30 * time.Second
 
+// letInEvery is how often it is looked whether somebody who watches a page still may.
+const letInEvery = 15 * time.Second
+
 // live keeps the part "live" of a page up to date for as long as somebody looks, as server-sent events: each is the part as it is now, and
 // none is sent while nothing changes. body is asked for what there is to see.
 //
@@ -22,7 +25,14 @@ func (v *visit) live(page string, body func() any) error {
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
 	var shown []byte
+	let := v.console.Wall()
 	for {
+		if wall := v.console.Wall(); wall.Sub(let) >= letInEvery {
+			let = wall
+			if _, err := v.console.Door.Enter(v.Request, v.secret()); err != nil {
+				return nil //nolint:nilerr // whose session has ended looks no more; the browser asks again, and is told so
+			}
+		}
 		v.Now, v.Wall = v.console.Now(), v.console.Wall()
 		part, err := v.console.pages[v.Lang].part(page, "live", v, body())
 		if err != nil {

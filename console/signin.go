@@ -3,8 +3,10 @@ package console
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const signInPath = "/console/sign-in"
@@ -19,7 +21,11 @@ func (c *Console) addSignIn() {
 
 // showSignIn asks for a token, and says why the last one did not do.
 func (v *visit) showSignIn(status int, fault string) error {
-	return v.showAs(status, "signin", map[string]any{"Next": ours(v.Request.FormValue("next")), "Fault": fault, "Issuer": v.console.Door.SignsInAt()})
+	leave := ""
+	if v.Request.URL.Query().Has(leftQuery) {
+		leave = v.console.Door.SignOutAt(v.Request)
+	}
+	return v.showAs(status, "signin", map[string]any{"Next": ours(v.Request.FormValue("next")), "Fault": fault, "Issuer": v.console.Door.SignsInAt(), "Leave": leave})
 }
 
 // signIn begins a session for whoever has typed in a token.
@@ -28,7 +34,7 @@ func signIn(v *visit) error {
 	if token == "" {
 		return v.showSignIn(http.StatusUnprocessableEntity, v.T("signin.empty"))
 	}
-	secret, ends, err := v.console.Door.SignIn(v.Request, token)
+	secret, ends, err := v.console.Door.SignIn(v.Request, token, v.secret())
 	if err != nil {
 		return v.signInFailed(err)
 	}
@@ -36,12 +42,20 @@ func signIn(v *visit) error {
 	return v.goTo(ours(v.Request.PostFormValue("next")), nil)
 }
 
+// leftQuery marks the way back from signing out for those whom an issuer vouched for: it still knows them.
+const leftQuery = "left"
+
 // signInTakes is how long somebody has to sign in at an issuer.
 const signInTakes = 10 * time.Minute
 
 // leaveToSignIn sends the visitor to the issuer.
 func leaveToSignIn(v *visit) error {
-	address, kept, err := v.console.Door.LeaveToSignIn(v.Request, ours(v.Request.FormValue("next")))
+	next, again := ours(v.Request.FormValue("next")), v.Request.URL.Query().Has(againQuery)
+	address, kept, err := v.console.Door.LeaveToSignIn(v.Request, next, again)
+	if err != nil && again { // their session is good for a while yet, and the issuer may be back by then
+		v.keep(laterCookie, "1", v.Wall.Add(askLater))
+		return v.goTo(next, nil)
+	}
 	if err != nil {
 		return v.signInFailed(err)
 	}
@@ -53,7 +67,7 @@ func leaveToSignIn(v *visit) error {
 // returnFromSignIn lets in whoever has signed in there.
 func returnFromSignIn(v *visit) error {
 	v.keep(attemptCookie, "", time.Time{})
-	secret, back, ends, err := v.console.Door.ReturnFromSignIn(v.Request, v.cookie(attemptCookie))
+	secret, back, ends, err := v.console.Door.ReturnFromSignIn(v.Request, v.cookie(attemptCookie), v.secret())
 	if err != nil {
 		return v.signInFailed(err)
 	}
@@ -78,12 +92,46 @@ func signOut(v *visit) error {
 		}
 	}
 	v.keep(secretCookie, "", time.Time{})
-	return v.goTo(signInPath, &flash{true, v.T("signin.out")})
+	after := signInPath
+	if v.console.Door.SignsInAt() != "" {
+		after += "?" + leftQuery
+	}
+	return v.goTo(after, &flash{true, v.T("signin.out")})
+}
+
+const (
+	againQuery = "again"
+	askLater   = 5 * time.Minute // while the issuer does not answer
+)
+
+// shouldAskAgain says whether the issuer that vouched for the visitor should say whether it still does, before they see the page.
+// What is no page in a window of theirs cannot be sent there.
+func (v *visit) shouldAskAgain() bool {
+	if v.Request.Method != http.MethodGet || !v.Session.Stale(v.Wall) || v.console.Door.SignsInAt() == "" || v.cookie(laterCookie) != "" {
+		return false
+	}
+	if mode := v.Request.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate" && v.Request.Header.Get("Sec-Fetch-Dest") == "document"
+	}
+	return strings.Contains(v.Request.Header.Get("Accept"), "text/html")
+}
+
+// askAgain sends the visitor to the issuer, which sends them back at once. It is a page that goes on by itself and no redirect: the page
+// may follow upon a form, and of those browsers let no redirect lead to another site (form-action).
+func (v *visit) askAgain() error {
+	to := signInPath + "/leave?" + url.Values{againQuery: {"1"}, "next": {ours(v.Request.URL.RequestURI())}}.Encode()
+	page, err := v.console.pages[v.Lang].make("again", v, map[string]any{"To": to, "Issuer": v.console.Door.SignsInAt()})
+	if err != nil {
+		return err
+	}
+	v.w.Header().Set("Refresh", "0; url="+to)
+	return v.send(http.StatusOK, page) // what the page was to tell of, it still is
 }
 
 // ours is a path of the console to go to, or the first page: nobody is sent to another site.
 func ours(path string) string {
-	if path == "/" || strings.HasPrefix(path, "/console/") && !strings.HasPrefix(path, signInPath) {
+	odd := strings.ContainsRune(path, '\\') || strings.ContainsFunc(path, unicode.IsControl)
+	if path == "/" || !odd && strings.HasPrefix(path, "/console/") && !strings.HasPrefix(path, signInPath) {
 		return path
 	}
 	return "/"

@@ -1,12 +1,15 @@
 package console_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tenure-dev/tenure/httpapi"
 )
 
 func TestWithoutTokensThisMachineIsLetIn(t *testing.T) {
@@ -90,10 +93,124 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	ops := w.signedIn("ops", "manage")
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.server.URL+"/console/sign-out", nil)
 	require.NoError(t, err)
-	for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"}} {
-		require.Equal(t, http.StatusForbidden, w.do(ops, r.Clone(t.Context()), headers).status)
+	for _, headers := range [][]string{
+		{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Sec-Fetch-Site", "nonsense"},
+		{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Origin", w.server.URL + ".evil.example"},
+		{"Sec-Fetch-Site", "cross-site", "Origin", w.server.URL},
+		{}, {"Referer", w.server.URL + "/"}, // a browser of before 2020
+	} {
+		p := w.do(ops, r.Clone(t.Context()), headers)
+		require.Equal(t, http.StatusForbidden, p.status, headers)
 	}
 	require.Equal(t, http.StatusOK, w.get(ops, "/").status, "they are still in")
+	for _, headers := range [][]string{{"Origin", w.server.URL}, {"Sec-Fetch-Site", "none"}, {"Sec-Fetch-Site", "same-origin"}} {
+		require.Equal(t, http.StatusSeeOther, w.do(ops, r.Clone(t.Context()), headers).status, headers)
+	}
+}
+
+// TestFormsAreTakenBehindAProxyThatCallsUsSomethingElse is of browsers that send Origin alone.
+func TestFormsAreTakenBehindAProxyThatCallsUsSomethingElse(t *testing.T) {
+	w := newWorld(t, func(o *httpapi.Options) { o.PublicURL = "https://tenure.example.com" })
+	ops := w.signedIn("ops", "manage")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.server.URL+"/console/sign-out", nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusForbidden, w.do(ops, r.Clone(t.Context()), []string{"Origin", "https://tenure.example.com.evil.example"}).status)
+	require.Equal(t, http.StatusForbidden, w.do(ops, r.Clone(t.Context()), []string{"Origin", "http://tenure.example.com"}).status)
+	require.Equal(t, http.StatusSeeOther, w.do(ops, r.Clone(t.Context()), []string{"Origin", "https://tenure.example.com"}).status)
+}
+
+func TestNobodyIsSentToAnotherSiteAfterSigningIn(t *testing.T) {
+	w := newWorld(t)
+	token := w.token("ops", "manage")
+	for next, want := range map[string]string{
+		"/console/x?y=1": "/console/x?y=1", "/": "/", "": "/", "/console/sign-in": "/", "/console/sign-in/leave?again=1": "/",
+		"https://evil.example/": "/", "//evil.example/console/": "/", `/\evil.example`: "/", `\/evil.example`: "/", "/consolex": "/", "/v1/sweeps": "/",
+		"javascript:alert(1)": "/", "/console/\r\nSet-Cookie: a=b": "/", `/console/\evil.example`: "/",
+	} {
+		p := w.post(w.visitor(), "/console/sign-in", "token", token, "next", next)
+		require.Equal(t, http.StatusSeeOther, p.status)
+		require.Equal(t, want, p.header.Get("Location"), next)
+	}
+	for _, next := range []string{"/console/..//evil.example", "/console/%2f%2fevil.example", "/console/@evil.example"} {
+		p := w.post(w.visitor(), "/console/sign-in", "token", token, "next", next)
+		to, err := mustURL(t, w.server.URL+"/console/sign-in").Parse(strings.ReplaceAll(p.header.Get("Location"), `\`, "/"))
+		require.NoError(t, err)
+		require.Equal(t, w.server.URL, to.Scheme+"://"+to.Host, "as a browser reads %q", next)
+		require.Len(t, p.header["Location"], 1)
+	}
+}
+
+func TestCookiesAreBoundToTheHostWhereThereIsTLS(t *testing.T) {
+	w := newWorld(t)
+	browser, token := w.visitor(), w.token("ops", "manage")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.server.URL+"/console/sign-in", strings.NewReader("token="+token))
+	require.NoError(t, err)
+	p := w.do(browser, r, []string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin", "X-Forwarded-Proto", "https"})
+	require.Equal(t, http.StatusSeeOther, p.status, p.body)
+	cookie, err := http.ParseSetCookie(p.header.Get("Set-Cookie"))
+	require.NoError(t, err)
+	require.Equal(t, "__Host-tenure_session", cookie.Name)
+	require.True(t, cookie.Secure && cookie.HttpOnly)
+	require.Equal(t, "/", cookie.Path)
+	require.Empty(t, cookie.Domain)
+	get := func(headers ...string) int { return w.get(w.visitor(), "/", headers...).status }
+	require.Equal(t, http.StatusOK, get("X-Forwarded-Proto", "https", "Cookie", "__Host-tenure_session="+cookie.Value))
+	require.Equal(t, http.StatusSeeOther, get("X-Forwarded-Proto", "https", "Cookie", "tenure_session="+cookie.Value), "a sibling of the domain could have set it")
+}
+
+func TestASessionThatSomebodyElseHasChosenIsNotGoneOnWith(t *testing.T) {
+	w := newWorld(t)
+	token := w.token("ops", "manage")
+	browser := w.visitor()
+	browser.Jar.SetCookies(mustURL(t, w.server.URL), []*http.Cookie{{Name: "tenure_session", Value: "chosen", Path: "/"}})
+	require.Equal(t, http.StatusSeeOther, w.post(browser, "/console/sign-in", "token", token).status)
+	require.NotEqual(t, "chosen", browser.Jar.Cookies(mustURL(t, w.server.URL))[0].Value)
+	before := browser.Jar.Cookies(mustURL(t, w.server.URL))
+	require.Equal(t, http.StatusSeeOther, w.post(browser, "/console/sign-in", "token", token).status)
+	require.NotEqual(t, before[0].Value, browser.Jar.Cookies(mustURL(t, w.server.URL))[0].Value, "who signs in again gets another secret")
+	old := w.visitor()
+	old.Jar.SetCookies(mustURL(t, w.server.URL), before)
+	require.Equal(t, http.StatusSeeOther, w.get(old, "/").status, "and the one before is good for nothing")
+}
+
+func TestWhoCannotSignInIsKeptAndSlowedDown(t *testing.T) {
+	w := newWorld(t)
+	token := w.token("ops", "manage")
+	for n := range 30 {
+		require.Equal(t, http.StatusUnauthorized, w.post(w.anyone, "/console/sign-in", "token", "tnr_"+strings.Repeat("x", 43)).status, n)
+	}
+	p := w.post(w.anyone, "/console/sign-in", "token", token)
+	require.Equal(t, http.StatusTooManyRequests, p.status)
+	require.Contains(t, wordsOf(p), "wait")
+	w.advance(2 * time.Second)
+	ops := w.visitor()
+	require.Equal(t, http.StatusSeeOther, w.post(ops, "/console/sign-in", "token", token).status)
+	page := wordsOf(w.get(ops, "/console/activity/operators?refused=true"))
+	require.Equal(t, 1, strings.Count(page, "Signed in to the console"), page)
+	require.Contains(t, page, "The token is not known, or not any more. 30 times within an hour")
+	require.Contains(t, page, "127.0.0.1")
+}
+
+func TestWhoseSessionHasEndedWatchesNoMore(t *testing.T) {
+	w := newWorld(t)
+	w.token("another", "read") // or else this machine is let in when the last one is revoked
+	ops := w.signedIn("ops", "manage")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+"/console/live/today", nil)
+	require.NoError(t, err)
+	res, err := ops.Do(r)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.Equal(t, "text/event-stream; charset=utf-8", res.Header.Get("Content-Type"))
+	require.NoError(t, w.db.RevokeToken(t.Context(), "ops", w.clock()))
+	w.advance(16 * time.Second)
+	read := make(chan error, 1)
+	go func() { _, err := io.Copy(io.Discard, res.Body); read <- err }()
+	select {
+	case err := <-read:
+		require.NoError(t, err)
+	case <-time.After(30 * time.Second):
+		require.Fail(t, "they still watch")
+	}
 }
 
 func TestCookiesOpenNothingButTheConsole(t *testing.T) {

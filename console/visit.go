@@ -37,6 +37,7 @@ type flash struct {
 const (
 	secretCookie  = "tenure_session"
 	attemptCookie = "tenure_sign_in"
+	laterCookie   = "tenure_later"
 	flashCookie   = "tenure_flash"
 	langCookie    = "tenure_lang"
 	themeCookie   = "tenure_theme"
@@ -52,11 +53,26 @@ func (c *Console) visit(w http.ResponseWriter, r *http.Request) *visit {
 }
 
 func (v *visit) cookie(name string) string {
-	c, err := v.Request.Cookie(name)
+	c, err := v.Request.Cookie(v.cookieName(name))
 	if err != nil {
 		return ""
 	}
 	return c.Value
+}
+
+// secure says whether the visitor's browser reaches us over TLS, as far as we know.
+func (v *visit) secure() bool {
+	return v.Request.TLS != nil || v.Request.Header.Get("X-Forwarded-Proto") == "https" || v.console.PublicURL == "https://"+v.Request.Host ||
+		strings.HasPrefix(v.console.PublicURL, "https://"+v.Request.Host+"/")
+}
+
+// cookieName is what browsers know a cookie as. With the prefix none takes it from anybody but this very host over TLS: not from another
+// site under the same domain, which could otherwise put its own session in. Source: RFC 6265bis, section 4.1.3.2.
+func (v *visit) cookieName(name string) string {
+	if v.secure() {
+		return "__Host-" + name
+	}
+	return name
 }
 
 // secret is what proves who they are.
@@ -65,8 +81,8 @@ func (v *visit) secret() string { return v.cookie(secretCookie) }
 // keep sets a cookie that scripts cannot read and other sites cannot send along with a form, until an instant of the machine's clock; an
 // empty one is forgotten. Browsers are told how long to keep it, since their clocks may differ.
 func (v *visit) keep(name, value string, until time.Time) {
-	c := &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: int(until.Sub(v.Wall).Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode, //nolint:gosec // see Secure
-		Secure: v.Request.TLS != nil || v.Request.Header.Get("X-Forwarded-Proto") == "https"} //nolint:gosec // without TLS there is nothing secure
+	c := &http.Cookie{Name: v.cookieName(name), Value: value, Path: "/", MaxAge: int(until.Sub(v.Wall).Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: v.secure()} //nolint:gosec // without TLS there is nothing secure
 	if value == "" {
 		c.MaxAge = -1
 	}
@@ -90,9 +106,13 @@ func (v *visit) showAs(status int, name string, body any) error {
 	if err != nil {
 		return err
 	}
+	return v.send(status, page)
+}
+
+func (v *visit) send(status int, page []byte) error {
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.w.WriteHeader(status)
-	if _, err = v.w.Write(page); err != nil { //nolint:gosec // html/template made it
+	if _, err := v.w.Write(page); err != nil { //nolint:gosec // html/template made it
 		v.console.Logger.Debug("a page was not taken", "path", v.Request.URL.Path, "error", err)
 	}
 	return nil

@@ -103,6 +103,10 @@ func (s *Server) permit(a *answer, r *http.Request, pattern string) *Problem {
 	if err := s.crossOrigin.Check(r); err != nil {
 		return crossSite.problem("A web page of another origin asked for this, and such requests are refused.")
 	}
+	if s.isConsole(r) && saysNothingOfItsOrigin(r) {
+		return crossSite.problem("The browser does not say from which page this comes (Sec-Fetch-Site, Origin), as all have done since 2020, so nobody knows whether you meant it. " +
+			"Use a newer browser; programs ask the HTTP interface, with a token.")
+	}
 	needs := s.needs[pattern]
 	if needs == open {
 		return nil
@@ -120,6 +124,12 @@ func (s *Server) permit(a *answer, r *http.Request, pattern string) *Problem {
 		return p
 	}
 	return s.restrain(b)
+}
+
+// saysNothingOfItsOrigin says whether a request that may change something came without either header by which browsers say of what page it
+// is. [http.CrossOriginProtection] lets such through, since programs send neither; programs have no cookies.
+func saysNothingOfItsOrigin(r *http.Request) bool {
+	return r.Method != http.MethodGet && r.Method != http.MethodHead && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == ""
 }
 
 // identify finds out who asks. Nobody and no problem are whoever may see the metrics while the database cannot say who it is.

@@ -107,13 +107,13 @@ func ShowBulk(j *lifecycle.BulkJob, p *lifecycle.Policy) BulkJob {
 
 func (s *Server) addBulk() {
 	path := bulkPath + "/auto-extend"
-	register(s, party, s.about(huma.Operation{
+	register(s, party, huma.Operation{
 		OperationID: "requestBulkAutoExtend", Method: http.MethodPost, Path: path, DefaultStatus: http.StatusAccepted, Tags: []string{bulkTag},
 		Summary: "Switch autoExtend of all relationships that a filter leaves",
 		Description: "Opens a job that goes through them, those only that the caller sees, and keeps a result for each. " +
 			"Relationships that came in later are left alone.",
 		Responses: s.answers(bodyProblems...),
-	}, "bulk "+string(lifecycle.SetAutoExtend)), s.requestBulk)
+	}, s.requestBulk)
 	s.describeBody(s.api.OpenAPI().Paths[path].Post, schemaOf[BulkRequest](s), true)
 	register(s, party, huma.Operation{
 		OperationID: "listBulkJobs", Method: http.MethodGet, Path: bulkPath, Tags: []string{bulkTag},
@@ -131,12 +131,12 @@ func (s *Server) addBulk() {
 		Summary:   "List what became of each relationship",
 		Responses: s.answers(unknownBulk, badValue),
 	}, s.listBulkResults)
-	register(s, party, s.about(huma.Operation{
+	register(s, party, huma.Operation{
 		OperationID: "cancelBulkJob", Method: http.MethodPost, Path: bulkPath + "/{id}/cancel", Tags: []string{bulkTag},
 		Summary:     "Cancel a running bulk job",
 		Description: "What was changed stays changed. Cancelling twice is cancelling once.",
 		Responses:   s.answers(unknownBulk, bulkOver, badValue),
-	}, "cancel bulk"), s.cancelBulk)
+	}, s.cancelBulk)
 }
 
 type requestBulkInput struct{ Asked }

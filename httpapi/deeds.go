@@ -22,6 +22,10 @@ type DeedStore interface {
 	// RecordDeed keeps what somebody did or was refused.
 	RecordDeed(ctx context.Context, d lifecycle.Deed) error
 
+	// RecordRefusedSignIn keeps that somebody nobody knows tried to sign in: one deed for an address and an hour, and no more than
+	// there is room for however many addresses try.
+	RecordRefusedSignIn(ctx context.Context, d lifecycle.Deed) error
+
 	// Deeds lists what people did and were refused, the latest first.
 	Deeds(ctx context.Context, q lifecycle.DeedQuery) ([]lifecycle.Deed, error)
 }
@@ -35,6 +39,7 @@ type Deed struct {
 	Subject  *string        `json:"subject" example:"/v1/sweeps/42" doc:"What it was about, or what came into being"`
 	Status   int            `json:"status" example:"200" doc:"Of the answer; from 400 on it was refused, from 500 on it is not known whether it was done"`
 	Detail   *string        `json:"detail" doc:"The reason that was given; of a refusal, why"`
+	Times    int64          `json:"times" minimum:"1" doc:"That it was tried: of refused attempts to sign in there is one deed for an address and an hour, of the latest of them"`
 }
 
 // A DeedList is a page of deeds, the latest first.
@@ -103,16 +108,16 @@ func (s *Server) listDeeds(ctx context.Context, in *listDeedsInput) (*listDeedsO
 }
 
 func showDeed(d *lifecycle.Deed) Deed {
-	return Deed{ID: d.ID, DateTime: lifecycle.FormatInstant(d.At), What: d.What, Subject: textOrNull(d.Subject), Status: d.Status, Detail: textOrNull(d.Detail),
+	return Deed{ID: d.ID, DateTime: lifecycle.FormatInstant(d.At), What: d.What, Subject: textOrNull(d.Subject), Status: d.Status, Detail: textOrNull(d.Detail), Times: max(d.Times, 1),
 		Caller: ActivityCaller{Name: textOrNull(d.By.Name), TenantID: textOrNull(d.By.Tenant), Role: textOrNull(d.By.Role),
 			Address: textOrNull(d.By.Address), RequestID: textOrNull(d.By.Request)}}
 }
 
-// isDeed says whether what is asked on a route is kept as a deed: all that changes something, but what is about one relationship, of
-// which events tell.
+// isDeed says whether what is asked on a route is kept as a deed: all that changes something, but what is about relationships and their
+// timers, of which events tell, done or refused. Nothing stands in both.
 func (s *Server) isDeed(route string) bool {
 	method, path, _ := strings.Cut(route, " ")
-	return method != http.MethodGet && method != http.MethodHead && strings.HasPrefix(path, "/v1/") && !strings.Contains(path, "/relationships/{id}/") &&
+	return method != http.MethodGet && method != http.MethodHead && strings.HasPrefix(path, "/v1/") && s.actions[route] == "" &&
 		!slices.Contains([]Scope{open, ScopeRead, ScopeProvision}, s.needs[route])
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +30,10 @@ func (f *fake) RecordDeed(_ context.Context, d lifecycle.Deed) error {
 	d.ID = int64(len(f.deeds) + 1)
 	f.deeds = append(f.deeds, d)
 	return nil
+}
+
+func (f *fake) RecordRefusedSignIn(ctx context.Context, d lifecycle.Deed) error {
+	return f.RecordDeed(ctx, d)
 }
 
 func (f *fake) Deeds(_ context.Context, q lifecycle.DeedQuery) (page []lifecycle.Deed, _ error) {
@@ -94,6 +100,33 @@ func TestWhoMayNotIsKeptAndWhoIsUnknownIsNot(t *testing.T) {
 	require.Equal(t, "reader", *deeds[0].Caller.Name)
 }
 
+// TestNothingStandsInBothLogs asks for what changes timers, and for what does not, and is refused both.
+func TestNothingStandsInBothLogs(t *testing.T) {
+	w := recordsWorld(t)
+	hold := `{"kind":"rule","subject":"end-term","note":"looking"}`
+	require.Equal(t, 201, w.do("POST", "/v1/holds", hold).status)
+	w.do("POST", "/v1/holds", hold).problem(heldAlready)
+	require.Equal(t, 200, w.do("POST", "/v1/channels/mail/off", `{"reason":"it moves"}`).status)
+	w.do("POST", "/v1/channels/pigeon/off", `{"reason":"it moves"}`).problem(unknownChannel)
+	var deeds []string
+	for _, d := range w.deeds("").Deeds {
+		deeds = append(deeds, fmt.Sprint(d.What, " ", d.Status))
+	}
+	require.Equal(t, []string{"POST /v1/channels/{name}/off 404", "POST /v1/channels/{name}/off 200"}, deeds)
+	events, err := w.fake.Activity(t.Context(), lifecycle.ActivityQuery{Types: []lifecycle.EventType{lifecycle.EventHoldPlaced, lifecycle.EventRefused}})
+	require.NoError(t, err)
+	require.Len(t, events, 2)
+
+	for route, needs := range w.server.needs {
+		method, path, _ := strings.Cut(route, " ")
+		if method == http.MethodGet || method == http.MethodHead || !strings.HasPrefix(path, "/v1/") || needs == open || needs == ScopeRead {
+			continue // nobody changes anything there
+		}
+		event := w.server.actions[route] != ""
+		require.NotEqual(t, event, w.server.isDeed(route), "%s stands in both logs, or in none", route)
+	}
+}
+
 func TestReadersSeeNoAddressesInDeeds(t *testing.T) {
 	w := newWorld(t)
 	w.do("POST", "/v1/channels/mail/off", `{"reason":"ann@example.com asked for it"}`)
@@ -116,7 +149,7 @@ func TestSigningInAndOutIsKept(t *testing.T) {
 	require.NoError(t, err)
 	r := httptest.NewRequest(http.MethodPost, "/console/sign-in", nil)
 	r.RemoteAddr = "192.0.2.7:5"
-	secret, _, err := w.server.SignIn(r, w.token)
+	secret, _, err := w.server.SignIn(r, w.token, "")
 	require.NoError(t, err)
 	require.NoError(t, w.server.SignOut(r, secret))
 	require.NoError(t, w.server.SignOut(r, secret), "which is no news")

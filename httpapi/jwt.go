@@ -20,8 +20,9 @@ type Tokens interface {
 // An Identity is who shows a token that somebody else has issued.
 type Identity struct {
 	lifecycle.Caller
-	Subject string // one of their own, of the issuer and whom it speaks of
-	Nonce   string // of the attempt to sign in that it was issued for; empty where it was for none
+	Scopes  []string // of an operator: what they may do
+	Subject string   // one of their own, of the issuer and whom it speaks of
+	Nonce   string   // of the attempt to sign in that it was issued for; empty where it was for none
 }
 
 // Why a token lets nobody in.
@@ -47,9 +48,5 @@ func (s *Server) identifyJWT(r *http.Request, token string) (*bearer, *Problem) 
 		p.cause = err
 		return nil, p
 	}
-	b := &bearer{Caller: found.Caller, key: "jwt " + found.Subject}
-	if found.Role == lifecycle.Operator {
-		b.scopes = []string{string(ScopeManage)}
-	}
-	return b, nil
+	return &bearer{Caller: found.Caller, key: "jwt " + found.Subject, scopes: found.Scopes}, nil
 }

@@ -91,12 +91,13 @@ var (
 	unreached  = prometheus.NewDesc("tenure_unreached_audiences", "Tenants and roles of which notices found nobody; counted up to 1,000.", nil, nil)
 	holdsNow   = prometheus.NewDesc("tenure_holds", "Holds in force, by kind: relationship, tenant, rule, everything.", []string{"kind"}, nil)
 	heldSweeps = prometheus.NewDesc("tenure_held_sweeps", "Sweeps that wait for an operator's word.", nil, nil)
+	ruleOnHold = prometheus.NewDesc("tenure_rule_on_hold", "1 where nothing happens under a rule until an operator says so: it is paused, everything is on hold, or a sweep of it is held.", []string{"rule"}, nil)
 	storeUp    = prometheus.NewDesc("tenure_store_up", "1 if the database answered for the metrics above, 0 if some are missing.", nil, nil)
 )
 
 // Describe satisfies [prometheus.Collector].
 func (c *storeCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dueRecords, overdue, openChunks, notices, unreached, holdsNow, heldSweeps, storeUp} {
+	for _, d := range []*prometheus.Desc{dueRecords, overdue, openChunks, notices, unreached, holdsNow, heldSweeps, ruleOnHold, storeUp} {
 		descs <- d
 	}
 }
@@ -204,6 +205,16 @@ func (c *storeCollector) collectHolds(ctx context.Context, metrics chan<- promet
 		metrics <- prometheus.MustNewConstMetric(holdsNow, prometheus.GaugeValue, float64(counts[kind]), string(kind))
 	}
 	metrics <- prometheus.MustNewConstMetric(heldSweeps, prometheus.GaugeValue, float64(len(held)))
+	paused := lifecycle.Paused(holds)
+	for _, rule := range lifecycle.RuleNames() {
+		// What is due under it then is no fault of a scheduler.
+		waits := slices.Contains(paused, rule) || slices.ContainsFunc(held, func(s lifecycle.Sweep) bool { return s.Covers([]lifecycle.RuleName{rule}) })
+		on := 0.0
+		if waits {
+			on = 1
+		}
+		metrics <- prometheus.MustNewConstMetric(ruleOnHold, prometheus.GaugeValue, on, string(rule))
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,9 @@ type OIDC struct {
 	Issuers   []string
 	Audiences []string // a token must be meant for one of them
 
-	Roles     map[string]lifecycle.Role // what a name in roles means; beside the roles' own names
-	Operators bool                      // the role operator is taken from tokens, of issuers without {tenantid}; else it counts for nothing
+	RoleClaim string           // the claim that names roles; empty: roles. Where no claim has the name, its dots lead into claims
+	Roles     map[string]Grant // what a name in it means; beside the grants' own names
+	Operators bool             // the role operator is taken from tokens, of issuers without {tenantid}; else it counts for nothing
 
 	Skew   time.Duration // by which clocks may differ
 	Client *http.Client  // nil: one that waits for ten seconds
@@ -35,7 +37,8 @@ type OIDC struct {
 type OIDCVerifier struct {
 	issuers   []*issuer
 	audiences []string
-	roles     map[string]lifecycle.Role
+	claim     string // that names roles
+	roles     map[string]Grant
 	operators bool
 	skew      time.Duration
 }
@@ -52,16 +55,12 @@ const (
 
 // NewOIDC checks the settings. It asks no issuer: one that is away is no reason not to start.
 func NewOIDC(o OIDC) (*OIDCVerifier, error) {
-	v := &OIDCVerifier{audiences: o.Audiences, operators: o.Operators, skew: o.Skew, roles: map[string]lifecycle.Role{}}
-	for _, role := range lifecycle.CallerRoles {
-		v.roles[string(role)] = role
-	}
+	v := &OIDCVerifier{audiences: o.Audiences, operators: o.Operators, skew: o.Skew, claim: cmp.Or(o.RoleClaim, "roles"), roles: o.Roles}
 	var faults []error
-	for name, role := range o.Roles {
-		if !slices.Contains(lifecycle.CallerRoles, role) {
-			faults = append(faults, fmt.Errorf("role %q: %q is no role; there are %s", name, role, strings.ReplaceAll(joined(lifecycle.CallerRoles), ",", ", ")))
+	for name, grant := range o.Roles {
+		if !slices.Contains(lifecycle.CallerRoles, grant.Role) {
+			faults = append(faults, fmt.Errorf("role %q: %q is no role; there are %s", name, grant.Role, strings.ReplaceAll(joined(lifecycle.CallerRoles), ",", ", ")))
 		}
-		v.roles[name] = role
 	}
 	if len(o.Issuers) == 0 || len(o.Audiences) == 0 || slices.Contains(o.Audiences, "") {
 		faults = append(faults, errors.New("an issuer and an audience are needed: whose tokens are taken, and that they are meant for this deployment"))
@@ -80,16 +79,12 @@ func NewOIDC(o OIDC) (*OIDCVerifier, error) {
 // claims are what is read of a token.
 type claims struct {
 	jwt.Claims
-	Tenant   string   `json:"tid"`
-	Roles    nameList `json:"roles"`
-	Username string   `json:"preferred_username"`
-	Party    string   `json:"azp"`
-	App      string   `json:"appid"`
-	Nonce    string   `json:"nonce"`
+	Tenant   string `json:"tid"`
+	Username string `json:"preferred_username"`
+	Party    string `json:"azp"`
+	App      string `json:"appid"`
+	Nonce    string `json:"nonce"`
 }
-
-// A nameList is a list of names, or one that stands by itself.
-type nameList = jwt.Audience
 
 // Verify reads a token; see [Tokens].
 func (v *OIDCVerifier) Verify(ctx context.Context, token string, wall time.Time) (Identity, error) {
@@ -113,9 +108,10 @@ func (v *OIDCVerifier) Verify(ctx context.Context, token string, wall time.Time)
 	if err != nil {
 		return Identity{}, err
 	}
+	var all map[string]any
 	verified := slices.ContainsFunc(keys, func(k jose.JSONWebKey) bool {
-		said = claims{}
-		return parsed.Claims(k.Key, &said) == nil
+		said, all = claims{}, nil
+		return parsed.Claims(k.Key, &said, &all) == nil
 	})
 	if !verified {
 		return invalid("no key of its issuer has signed it")
@@ -123,7 +119,7 @@ func (v *OIDCVerifier) Verify(ctx context.Context, token string, wall time.Time)
 	if why := v.unfit(&said, wall); why != "" {
 		return invalid(why)
 	}
-	return v.identity(&said, from)
+	return v.identity(&said, namesIn(all, v.claim), from)
 }
 
 // issuerOf is the trusted issuer that the token says it is from.
@@ -156,22 +152,24 @@ func (v *OIDCVerifier) unfit(said *claims, wall time.Time) string {
 }
 
 // identity is who shows the token, with the role of theirs that may most.
-func (v *OIDCVerifier) identity(said *claims, from *issuer) (Identity, error) {
+func (v *OIDCVerifier) identity(said *claims, names []string, from *issuer) (Identity, error) {
 	who := Identity{Subject: said.Issuer + " " + said.Subject, Nonce: said.Nonce}
 	who.Name, who.Tenant = "oidc:"+nameOf(said), strings.ToLower(said.Tenant)
+	grants := v.grants(names)
 	for _, role := range []lifecycle.Role{lifecycle.Operator, lifecycle.AdminAgents, lifecycle.GlobalAdministrators, lifecycle.Reader} {
-		has := slices.ContainsFunc(said.Roles, func(name string) bool { return v.roles[name] == role })
+		has := slices.ContainsFunc(grants, func(g Grant) bool { return g.Role == role })
 		if !has || role == lifecycle.Operator && (!v.operators || from.manyTenants()) {
 			continue
 		}
 		if who.Role = role; role == lifecycle.Operator {
-			who.Tenant = ""
+			who.Tenant, who.Scopes = "", scopesOf(grants)
+			who.ReadsOnly = !slices.Contains(who.Scopes, lifecycle.Manage)
 		} else if !lifecycle.IsGUID(who.Tenant) {
 			return Identity{}, fmt.Errorf("%w: it names no tenant (tid)", ErrNoRole)
 		}
 		return who, nil
 	}
-	return Identity{}, fmt.Errorf("%w: it has none of %s (roles)", ErrNoRole, strings.ReplaceAll(joined(lifecycle.CallerRoles[:3]), ",", ", "))
+	return Identity{}, fmt.Errorf("%w: it has none of %s (%s)", ErrNoRole, strings.ReplaceAll(joined(lifecycle.CallerRoles[:3]), ",", ", "), v.claim)
 }
 
 // nameOf is what the log calls whoever shows the token: what people are called, else the program, else the subject.

@@ -167,7 +167,7 @@ func TestClocksMayDifferByTheSkew(t *testing.T) {
 func TestRoleThatMayMostCounts(t *testing.T) {
 	i := newIDP(t)
 	mapped := func(o *OIDC) {
-		o.Roles = map[string]lifecycle.Role{"Tenure.Admins": lifecycle.AdminAgents, "Tenure.Root": lifecycle.Operator}
+		o.Roles = map[string]Grant{"Tenure.Admins": {Role: lifecycle.AdminAgents}, "Tenure.Root": {lifecycle.Operator, []string{"manage"}}}
 	}
 	operators := func(o *OIDC) { mapped(o); o.Operators = true }
 	for _, c := range []struct {
@@ -282,7 +282,7 @@ func TestSettingsOfIssuersAreChecked(t *testing.T) {
 		"is not https":                           {Issuers: []string{"http://login.example.com"}, Audiences: []string{"a"}},
 		"is no address":                          {Issuers: []string{"login"}, Audiences: []string{"a"}},
 		"has more to it":                         {Issuers: []string{"https://login.example.com?x=1"}, Audiences: []string{"a"}},
-		`role "x": "king" is no role; there are`: {Issuers: []string{"https://login.example.com"}, Audiences: []string{"a"}, Roles: map[string]lifecycle.Role{"x": "king"}},
+		`role "x": "king" is no role; there are`: {Issuers: []string{"https://login.example.com"}, Audiences: []string{"a"}, Roles: map[string]Grant{"x": {Role: "king"}}},
 	} {
 		_, err := NewOIDC(o)
 		require.ErrorContains(t, err, want)
@@ -320,5 +320,57 @@ func TestWhoHangsUpDoesNotWaitForTheIssuer(t *testing.T) {
 	_, err := i.verifier(t).Verify(ctx, sign(t, i.keys[0], i.good()), noon)
 	if err != nil { // the keys may have come all the same
 		require.ErrorIs(t, err, ErrIssuerAway)
+	}
+}
+
+func TestOperatorsMayDoWhatTheirRolesSayTogether(t *testing.T) {
+	i := newIDP(t)
+	watch, err := ParseGrant("operator:read")
+	require.NoError(t, err)
+	both, err := ParseGrant("operator:read+sweep")
+	require.NoError(t, err)
+	v := i.verifier(t, func(o *OIDC) {
+		o.Operators, o.RoleClaim = true, "realm_access.roles"
+		o.Roles = map[string]Grant{"watchers": watch, "sweepers": both}
+	})
+	for _, c := range []struct {
+		claims    map[string]any
+		scopes    []string
+		readsOnly bool
+	}{
+		{map[string]any{"realm_access": map[string]any{"roles": []string{"watchers", "offline_access"}}}, []string{"read"}, true},
+		{map[string]any{"realm_access": map[string]any{"roles": []string{"watchers", "sweepers"}}}, []string{"read", "sweep"}, true},
+		{map[string]any{"realm_access": map[string]any{"roles": []string{"watchers", "operator"}}}, []string{"manage", "read"}, false},
+		{map[string]any{"realm_access": map[string]any{"roles": "operator:sweep"}}, []string{"sweep"}, true},
+		{map[string]any{"realm_access.roles": []string{"watchers"}}, []string{"read"}, true},
+	} {
+		who, err := v.Verify(t.Context(), sign(t, i.keys[0], with(i.good(), c.claims)), noon)
+		require.NoError(t, err, c.claims)
+		require.Equal(t, lifecycle.Operator, who.Role)
+		require.Equal(t, c.scopes, who.Scopes)
+		require.Equal(t, c.readsOnly, who.ReadsOnly)
+		require.Empty(t, who.Tenant)
+	}
+	for _, none := range []map[string]any{{"roles": []string{"operator"}}, {"realm_access": "watchers"}, {"realm_access": map[string]any{"roles": map[string]any{"watchers": true}}}, {"realm_access": nil}} {
+		_, err := v.Verify(t.Context(), sign(t, i.keys[0], with(i.good(), none)), noon)
+		require.ErrorIs(t, err, ErrNoRole, none)
+		require.ErrorContains(t, err, "realm_access.roles")
+	}
+}
+
+func TestGrantsAreReadAsTheyAreWritten(t *testing.T) {
+	for text, want := range map[string]Grant{
+		"reader": {Role: lifecycle.Reader}, "adminAgent": {Role: lifecycle.AdminAgents},
+		"operator": {lifecycle.Operator, []string{"manage"}}, "operator:read": {lifecycle.Operator, []string{"read"}},
+		"operator:read+sweep": {lifecycle.Operator, []string{"read", "sweep"}},
+	} {
+		g, err := ParseGrant(text)
+		require.NoError(t, err)
+		require.Equal(t, want, g)
+	}
+	for text, says := range map[string]string{"": `no role ""`, "king": `no role "king"`, "operator:": `no scope ""`, "operator:rule": `no scope "rule"`,
+		"operator:read,sweep": "no scope", "reader:read": "write reader"} {
+		_, err := ParseGrant(text)
+		require.ErrorContains(t, err, says, text)
 	}
 }

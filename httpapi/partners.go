@@ -69,12 +69,12 @@ func (s *Server) addPartners() {
 		Description: "All others are authorized.",
 	}, s.listPartners)
 	path := partnersPath + "/{id}"
-	register(s, ScopeManage, s.about(huma.Operation{
+	register(s, ScopeManage, huma.Operation{
 		OperationID: "setPartner", Method: http.MethodPut, Path: path, Tags: []string{partnerTag},
 		Summary:     "Set a partner's standing",
 		Description: "It counts from now on, for what partners and customers ask for. Timers go on in every standing.",
 		Responses:   s.answers(bodyProblems...),
-	}, "set standing"), s.setPartner)
+	}, s.setPartner)
 	s.describeBody(s.api.OpenAPI().Paths[path].Put, schemaOf[PartnerStanding](s), true)
 }
 

@@ -92,11 +92,11 @@ func (s *Server) addProvisioning() {
 		Responses:   s.answers(append(bodyProblems, unknownRecord, notWaiting, staleOrder)...),
 	}, "answer provisioning"), s.answerProvisioning)
 	s.describeBody(s.api.OpenAPI().Paths[path].Post, schemaOf[ProvisioningResult](s), true)
-	register(s, ScopeManage, s.about(huma.Operation{
+	register(s, ScopeManage, huma.Operation{
 		OperationID: "retryProvisioning", Method: http.MethodPost, Path: path + "/retry", Tags: []string{provisioningTag},
 		Summary:   "Ask the other system again, at once",
 		Responses: s.answers(unknownRecord, notWaiting),
-	}, "retry provisioning"), s.retryProvisioning)
+	}, s.retryProvisioning)
 }
 
 type listProvisioningInput struct {

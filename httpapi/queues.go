@@ -25,12 +25,6 @@ type Queues interface {
 	Order(ctx context.Context, queue string, order lifecycle.QueueOrder) (tasks int, err error)
 }
 
-// A QueueOrderStore keeps what operators did to queues.
-type QueueOrderStore interface {
-	// RecordQueueOrder writes it into the log of activities.
-	RecordQueueOrder(ctx context.Context, queue string, order lifecycle.QueueOrder, reason string, by lifecycle.Caller, now time.Time) error
-}
-
 // A QueueReport is what the queues hold, as it is shown.
 type QueueReport struct {
 	Queues  []Queue       `json:"queues" nullable:"false" doc:"In the order in which workers like them best"`
@@ -123,11 +117,11 @@ func (s *Server) addQueues() {
 		{lifecycle.QueueRun, "Run a queue's tasks now", "What is scheduled, waits to be tried again or is archived is begun as soon as a worker is free."},
 	} {
 		path := queuesPath + "/{name}/" + string(o.order)
-		register(s, ScopeManage, s.about(huma.Operation{
+		register(s, ScopeManage, huma.Operation{
 			OperationID: string(o.order) + "Queue", Method: http.MethodPost, Path: path, Tags: []string{queueTag},
 			Summary: o.summary, Description: o.description,
 			Responses: s.answers(append(bodyProblems, unknownQueue, queueAway)...),
-		}, string(o.order)+" queue"), func(ctx context.Context, in *orderQueueInput) (*orderQueueOutput, error) {
+		}, func(ctx context.Context, in *orderQueueInput) (*orderQueueOutput, error) {
 			return s.orderQueue(ctx, in, o.order)
 		})
 		s.describeBody(s.api.OpenAPI().Paths[path].Post, schemaOf[Word](s), true)
@@ -199,17 +193,13 @@ type orderQueueInput struct {
 
 type orderQueueOutput struct{ Body QueueOrdered }
 
-// orderQueue writes down what is ordered, and has it done. What was ordered and could not be done is ordered again.
+// orderQueue has done what is ordered.
 func (s *Server) orderQueue(ctx context.Context, in *orderQueueInput, order lifecycle.QueueOrder) (*orderQueueOutput, error) {
-	reason, p := s.readWord(in.request)
-	if p != nil {
+	if _, p := s.readWord(in.request); p != nil { // why it is done is kept with the deed
 		return nil, p
 	}
 	if err := s.findQueue(ctx, in.Name); err != nil {
 		return nil, err
-	}
-	if err := s.store.RecordQueueOrder(ctx, in.Name, order, reason, *in.caller(), s.now()); err != nil {
-		return nil, fmt.Errorf("writing down an order: %w", err)
 	}
 	tasks, err := s.queues.Order(ctx, in.Name, order)
 	if err != nil {

@@ -34,7 +34,8 @@ func refusedAction(r *lifecycle.Refusal) problemDocument {
 	return p
 }
 
-// about declares that a route asks for something about relationships, which is recorded where it is refused.
+// about declares that a route asks for something about relationships or their timers: what is done is an event, and what is refused
+// becomes one.
 func (s *Server) about(op huma.Operation, action string) huma.Operation {
 	s.actions[op.Method+" "+op.Path] = action
 	return op

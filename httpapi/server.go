@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"runtime/debug"
 	"sync"
@@ -55,7 +56,6 @@ type Store interface {
 	QuarantineReleaser
 	HoldStore
 	DossierStore
-	QueueOrderStore
 	DeedStore
 
 	// Sweep reads a sweep with its totals; [lifecycle.ErrNotFound].
@@ -164,6 +164,7 @@ type Server struct {
 	condition         func(ctx context.Context) lifecycle.Condition
 	proxies           []netip.Prefix
 	allowances        *allowances
+	signIns           *allowances   // by address
 	exporting         chan struct{} // has room for as many exports as there may be at one time
 
 	mux         *http.ServeMux
@@ -198,9 +199,15 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		store: o.Store, sweeper: o.Sweeper, policy: o.Policy, channels: o.Channels, now: o.Now, wall: o.Wall, log: o.Logger, limits: defaultLimits, registry: o.Registry,
 		graph: o.Graph, signInAt: o.SignInAt, publicURL: o.PublicURL, tokens: o.Tokens, parseFilter: o.ParseFilter, explain: o.Explain, outlook: o.Outlook, queues: o.Queues, checkSubscription: o.CheckSubscription, condition: o.Condition, proxies: o.TrustedProxies,
-		stopping: make(chan struct{}), allowances: newAllowances(o.Rate), exporting: make(chan struct{}, defaultLimits.exports),
+		stopping: make(chan struct{}), allowances: newAllowances(o.Rate), signIns: newAllowances(signInRate), exporting: make(chan struct{}, defaultLimits.exports),
 		mux: http.NewServeMux(), needs: map[string]Scope{}, actions: map[string]string{}, streams: map[string]bool{}, crossOrigin: http.NewCrossOriginProtection(),
 		readiness: readiness{checks: o.Checks, log: o.Logger}, metrics: newRequestMetrics(), tracer: o.Tracer,
+	}
+	if u, err := url.Parse(o.PublicURL); err == nil && u.Host != "" {
+		// A proxy may call us something else than browsers do.
+		if err := s.crossOrigin.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			return nil, fmt.Errorf("public URL %q: %w", o.PublicURL, err)
+		}
 	}
 	if err := s.registerMetrics(o.Version); err != nil {
 		return nil, fmt.Errorf("registering the metrics: %w", err)

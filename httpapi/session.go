@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,6 +22,9 @@ type SessionStore interface {
 	// SessionByHash finds a session that is good at an instant of the machine's clock; [lifecycle.ErrNotFound].
 	SessionByHash(ctx context.Context, hash []byte, wall time.Time) (lifecycle.Session, error)
 
+	// CheckSession notes that an issuer has vouched for somebody again, and what they may do now.
+	CheckSession(ctx context.Context, hash []byte, checked lifecycle.Session) error
+
 	// EndSession forgets a session.
 	EndSession(ctx context.Context, hash []byte) error
 }
@@ -29,21 +33,60 @@ type SessionStore interface {
 const sessionLasts = 12 * time.Hour
 
 // SignIn begins a session for whoever shows a token of an operator, tenure's own or an issuer's. The secret is for their cookie, and
-// kept nowhere. The error is a [Problem], to be shown to them.
-func (s *Server) SignIn(r *http.Request, token string) (secret string, ends time.Time, err error) {
+// kept nowhere; the session whose secret they had before ends. The error is a [Problem], to be shown to them.
+func (s *Server) SignIn(r *http.Request, token, before string) (secret string, ends time.Time, err error) {
+	if p := s.restrainSignIn(r); p != nil {
+		return "", time.Time{}, p
+	}
 	shown := r.Clone(r.Context())
 	shown.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
 	b, p := s.identify(shown, "")
 	switch {
 	case p != nil:
-		return "", time.Time{}, p
 	case b.Role != lifecycle.Operator:
-		return "", time.Time{}, roleMissing.problem("The console is for operators, and %q has the role %s in a tenant. Ask the API, which answers them.", b.Name, b.Role)
+		p = roleMissing.problem("The console is for operators, and %q has the role %s in a tenant. Ask the API, which answers them.", b.Name, b.Role)
+	default:
+		p = b.refused(ScopeRead)
 	}
-	if p := b.refused(ScopeRead); p != nil {
-		return "", time.Time{}, p
+	if p != nil {
+		return "", time.Time{}, s.refuseSignIn(r, p)
+	}
+	if before != "" {
+		if err := s.SignOut(r, before); err != nil {
+			return "", time.Time{}, err
+		}
 	}
 	return s.beginSession(r, b)
+}
+
+// signInRate is how often there may be attempts to sign in from one address: enough for all who sit behind one proxy, and too few to
+// keep the database busy. Guessing a token is hopeless at any rate.
+var signInRate = Rate{PerSecond: 1, Burst: 30}
+
+// restrainSignIn says that there were too many attempts from one address; nil where there were not.
+func (s *Server) restrainSignIn(r *http.Request) *Problem {
+	wait := s.signIns.take(s.addressOf(r), s.wall())
+	if wait == 0 {
+		return nil
+	}
+	p := tooManyRequests.problem("Too many have tried to sign in from your address; wait %s and try again.", seconds(wait.Round(time.Second)+time.Second))
+	p.header("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	return p
+}
+
+// refuseSignIn keeps that somebody could not sign in, and hands the reason on.
+func (s *Server) refuseSignIn(r *http.Request, why error) error {
+	var p *Problem
+	if !errors.As(why, &p) || p.Status >= http.StatusInternalServerError {
+		return why // nobody was refused: something was away
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.limits.request)
+	defer cancel()
+	refused := lifecycle.Deed{At: s.now(), By: lifecycle.Caller{Address: s.addressOf(r), Request: requestID(r)}, What: lifecycle.SignedIn, Status: p.Status, Detail: p.Detail}
+	if err := s.store.RecordRefusedSignIn(ctx, refused); err != nil {
+		s.log.Error("that somebody could not sign in could not be recorded", "address", refused.By.Address, "error", redact(err.Error()))
+	}
+	return why
 }
 
 func (s *Server) beginSession(r *http.Request, b *bearer) (secret string, ends time.Time, err error) {
@@ -51,6 +94,8 @@ func (s *Server) beginSession(r *http.Request, b *bearer) (secret string, ends t
 	begun.Ends = begun.Began.Add(sessionLasts)
 	if id, ok := strings.CutPrefix(b.key, "token "); ok {
 		begun.Token, _ = strconv.ParseInt(id, 10, 64) // it was made of a number
+	} else {
+		begun.Subject, begun.Checked = b.key, begun.Began
 	}
 	secret = rand.Text()
 	if err := s.store.BeginSession(r.Context(), begun, HashToken(secret)); err != nil {

@@ -118,12 +118,12 @@ func isHTTPS(address string) error {
 }
 
 func (s *Server) addSubscriptions() {
-	register(s, party, s.about(huma.Operation{
+	register(s, party, huma.Operation{
 		OperationID: "addSubscription", Method: http.MethodPost, Path: subscriptionsPath, DefaultStatus: http.StatusCreated, Tags: []string{subscriptionTag},
 		Summary:     "Have a program told of what happens to relationships",
 		Description: "The answer holds the secret that messages are signed with, this once.",
 		Responses:   s.answers(append(bodyProblems, enoughTargets)...),
-	}, "subscribe"), s.addSubscription)
+	}, s.addSubscription)
 	s.describeBody(s.api.OpenAPI().Paths[subscriptionsPath].Post, schemaOf[NewSubscription](s), true)
 	register(s, party, huma.Operation{
 		OperationID: "listSubscriptions", Method: http.MethodGet, Path: subscriptionsPath, Tags: []string{subscriptionTag},
@@ -135,19 +135,19 @@ func (s *Server) addSubscriptions() {
 		Summary:   "Show a subscription",
 		Responses: s.answers(unknownTarget, badValue),
 	}, s.getSubscription)
-	register(s, party, s.about(huma.Operation{
+	register(s, party, huma.Operation{
 		OperationID: "removeSubscription", Method: http.MethodDelete, Path: subscriptionsPath + "/{id}", DefaultStatus: http.StatusNoContent, Tags: []string{subscriptionTag},
 		Summary:     "Remove a subscription",
 		Description: "What waits to be sent there is not sent any more.",
 		Responses:   s.answers(unknownTarget, badValue),
-	}, "unsubscribe"), s.removeSubscription)
-	register(s, party, s.about(huma.Operation{
+	}, s.removeSubscription)
+	register(s, party, huma.Operation{
 		OperationID: "renewSubscriptionSecret", Method: http.MethodPost, Path: subscriptionsPath + "/{id}/secret", Tags: []string{subscriptionTag},
 		Summary: "Give a subscription another secret",
 		Description: "The answer holds it, this once. Messages are signed with the one before as well, until the next renewal, " +
 			"so that a receiver can change over in its own time.",
 		Responses: s.answers(unknownTarget, badValue),
-	}, "renew secret"), s.renewSecret)
+	}, s.renewSecret)
 }
 
 type addSubscriptionInput struct{ Asked }

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
@@ -59,6 +62,7 @@ type Bulk struct {
 	Now    func() time.Time                              // the deployment's clock
 	Wall   func() time.Time                              // the machine's
 	Log    *slog.Logger
+	Tracer trace.Tracer // nil: nothing is traced
 
 	blind bool // the last look failed; said once, not each second
 }
@@ -175,10 +179,14 @@ func (b *Bulk) page(ctx context.Context, c carried) (bool, error) {
 		return false, fmt.Errorf("bulk job %d: %w", c.job.ID, err)
 	}
 	decide := func(of lifecycle.Case) (lifecycle.Decision, error) { return of.Act(b.Policy, now, c.job.ActionFor()) }
+	ctx, span := startSpan(ctx, b.Tracer, "do bulk page", attrJob.Int64(c.job.ID), attrAction.String(string(c.job.Action)))
 	after, ok, err := b.Store.RunBulkPage(ctx, *c.job, c.filter, bulkPage, now, b.Wall().Add(bulkLease), decide)
 	if err == nil && ok {
+		span.SetAttributes(attribute.Int64("tenure.found", after.Found-c.job.Found), attribute.Int64("tenure.changed", after.Changed-c.job.Changed),
+			attribute.Int64("tenure.refused", after.Refused-c.job.Refused))
 		*c.job = after
 	}
+	endSpan(span, err)
 	return ok, err
 }
 

@@ -129,6 +129,44 @@ func TestPausedQueueIsLeftAloneUntilItIsResumed(t *testing.T) {
 	})
 }
 
+// TestLineInWhichNobodyIsServedDoesNotGrow rings for an hour, as a watchdog does, while the queues are paused, and then while they are not
+// and nobody works.
+func TestLineInWhichNobodyIsServedDoesNotGrow(t *testing.T) {
+	eachQueue(t, func(t *testing.T, client redis.UniversalClient) {
+		wall := start
+		queue, i := jobs.NewQueue(client, func() time.Time { return wall }), jobs.NewInspector(client)
+		idle := []lifecycle.ChunkRef{{Sweep: 17, N: 1}, {Sweep: 17, N: 2}}
+		ring := func(seconds int) {
+			for range seconds {
+				wall = wall.Add(time.Second)
+				require.NoError(t, queue.RingCut(t.Context(), 17))
+				require.NoError(t, queue.RingAgain(t.Context(), idle))
+				require.NoError(t, queue.RingDelivery(t.Context()))
+			}
+		}
+		pending := func(name string) int64 { return report(t, i)[name].Tasks[lifecycle.TaskPending] }
+		ring(1)
+		for _, name := range []string{again, sweeps, notices} {
+			_, err := i.Order(t.Context(), name, lifecycle.QueuePause)
+			require.NoError(t, err)
+		}
+		ring(3600)
+		require.EqualValues(t, 2, pending(sweeps), "one from before, and one")
+		require.EqualValues(t, 4, pending(again), "two chunks, once before and once")
+		require.EqualValues(t, 2, pending(notices))
+		for _, name := range []string{again, sweeps, notices} {
+			_, err := i.Order(t.Context(), name, lifecycle.QueueResume)
+			require.NoError(t, err)
+		}
+		ring(1)
+		require.EqualValues(t, 3, pending(notices), "who serves it again hears of it again")
+		ring(3600)
+		for _, name := range []string{again, sweeps, notices} {
+			require.LessOrEqual(t, pending(name), int64(1003), name)
+		}
+	})
+}
+
 func TestArchivedTasksAreRunOrCleared(t *testing.T) {
 	eachQueue(t, func(t *testing.T, client redis.UniversalClient) {
 		i, queue := jobs.NewInspector(client), jobs.NewQueue(client, func() time.Time { return start })

@@ -216,12 +216,16 @@ func (m *Metrics) provisioned(what lifecycle.Provision, accepted bool, err error
 	if m == nil {
 		return
 	}
-	result := "done"
+	m.orders.WithLabelValues(string(what), provisioningResult(accepted, err)).Inc()
+}
+
+// provisioningResult is what became of asking another system, as metrics and spans call it.
+func provisioningResult(accepted bool, err error) string {
 	switch {
 	case err != nil:
-		result = "failed"
+		return "failed"
 	case accepted:
-		result = "accepted"
+		return "accepted"
 	}
-	m.orders.WithLabelValues(string(what), result).Inc()
+	return "done"
 }

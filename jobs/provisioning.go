@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
@@ -73,7 +76,8 @@ type Provisioning struct {
 	Now         func() time.Time // the deployment's clock: when things took effect, and what is stuck
 	Wall        func() time.Time // the machine's clock: leases, and waits
 	Log         *slog.Logger
-	Metrics     *Metrics // may be nil
+	Metrics     *Metrics     // may be nil
+	Tracer      trace.Tracer // nil: nothing is traced
 
 	told map[stuckOrder]time.Time // by the machine's clock
 }
@@ -232,21 +236,29 @@ func (p *Provisioning) turn(ctx context.Context, at *asking) (full bool, err err
 
 // attend asks about one order, and notes what came of it.
 func (p *Provisioning) attend(at *asking, o *lifecycle.ProvisioningOrder) {
-	reply, err := p.ask(at.asks, o)
+	asks, span := startSpan(at.asks, p.Tracer, "ask provisioner", attrWhat.String(string(o.What())), attrAttempt.Int(o.Attempts))
+	notes := trace.ContextWithSpan(at.notes, span)
+	reply, err := p.ask(asks, o)
 	brokenOff := err != nil && at.asks.Err() != nil
 	switch {
 	case err != nil:
 	case reply.Accepted:
-		err = p.accepted(at.notes, o, reply)
+		err = p.accepted(notes, o, reply)
 	default:
-		err = p.done(at.notes, o, reply.Detail)
+		err = p.done(notes, o, reply.Detail)
 	}
+	outcome := provisioningResult(reply.Accepted, err)
+	span.SetAttributes(attrOutcome.String(outcome))
+	if err != nil {
+		span.SetStatus(codes.Error, outcome) // what the other system answered may name somebody
+	}
+	defer span.End()
 	p.Metrics.provisioned(o.What(), reply.Accepted, err)
 	switch {
 	case brokenOff: // by ourselves: whoever comes next need not wait
-		p.settle(at.notes, o, lifecycle.ProvisioningAnswer{Accepted: o.Accepted, LastError: err.Error(), ReadyAt: p.Wall()})
+		p.settle(notes, o, lifecycle.ProvisioningAnswer{Accepted: o.Accepted, LastError: err.Error(), ReadyAt: p.Wall()})
 	case err != nil:
-		p.failed(at.notes, o, err)
+		p.failed(notes, o, err)
 	}
 }
 

@@ -17,7 +17,10 @@ import (
 const (
 	// Sweeps that found nothing, and ticks, are forgotten after pruneAfter; looked for each pruneEvery.
 	pruneAfter = 7 * 24 * time.Hour
-	pruneEvery = time.Hour
+
+	// deedsPerPruning is how many deeds are forgotten in one transaction.
+	deedsPerPruning = 1000
+	pruneEvery      = time.Hour
 
 	// eraseEvery is how often recipients are erased whom the policy keeps no longer.
 	eraseEvery = 10 * time.Minute
@@ -37,6 +40,7 @@ type Scheduler struct {
 	Sweeper   *Sweeper
 	Watchdog  *Watchdog
 	Schedules Schedules
+	KeepDeeds lifecycle.Period // how long what people did is kept; zero: for ever
 	Log       *slog.Logger
 }
 
@@ -148,6 +152,7 @@ func (s *Scheduler) pruneUntil(ctx context.Context) {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
 	for {
+		s.pruneDeeds(ctx)
 		if n, err := s.Sweeper.Store.Prune(ctx, s.Sweeper.Wall().Add(-pruneAfter)); err == nil {
 			s.Log.DebugContext(ctx, "forgot sweeps that found nothing", "sweeps", n)
 		} else if ctx.Err() == nil {
@@ -158,6 +163,26 @@ func (s *Scheduler) pruneUntil(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// pruneDeeds forgets what people did longer ago than it is kept.
+func (s *Scheduler) pruneDeeds(ctx context.Context) {
+	if s.KeepDeeds.IsZero() {
+		return
+	}
+	before, pruned := s.KeepDeeds.Before(s.Sweeper.Now()), int64(0)
+	for ctx.Err() == nil {
+		n, err := s.Sweeper.Store.PruneDeeds(ctx, before, deedsPerPruning)
+		if pruned += n; err != nil && ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "could not forget what people did long ago", "error", err)
+		}
+		if err != nil || n < deedsPerPruning {
+			break
+		}
+	}
+	if pruned > 0 {
+		s.Log.InfoContext(ctx, "forgot what people did long ago", "deeds", pruned)
 	}
 }
 

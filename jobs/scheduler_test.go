@@ -110,6 +110,36 @@ func TestShortPauseIsNoReasonToCatchUp(t *testing.T) {
 	})
 }
 
+func TestWhatPeopleDidIsForgottenAfterItsTime(t *testing.T) {
+	for _, keep := range []lifecycle.Period{lifecycle.Days(30), {}} {
+		t.Run(keep.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := deploy(t)
+				d.now = time.Now().UTC()
+				for n := range 1_500 { // more than are forgotten in one transaction
+					require.NoError(t, d.db.RecordDeed(t.Context(), lifecycle.Deed{At: d.now.Add(time.Duration(n) * time.Second), What: lifecycle.SignedIn, Status: 200}))
+				}
+				kept := func() int {
+					deeds, err := d.db.Deeds(t.Context(), lifecycle.DeedQuery{})
+					require.NoError(t, err)
+					return len(deeds)
+				}
+				scheduler := d.scheduler(only(lifecycle.ReleaseName, "@yearly"))
+				scheduler.KeepDeeds = keep
+				runFor(t, 10*time.Second, scheduler)
+				require.Equal(t, 1_500, kept())
+				time.Sleep(30*lifecycle.Day + 1_390*time.Second) // and ten seconds have passed
+				runFor(t, 10*time.Second, scheduler)
+				if keep.IsZero() {
+					require.Equal(t, 1_500, kept(), "a zero period keeps them for ever")
+					return
+				}
+				require.Equal(t, 100, kept())
+			})
+		})
+	}
+}
+
 func TestRecipientsAreForgottenAfterThePolicysTime(t *testing.T) {
 	for _, after := range []lifecycle.Period{lifecycle.Days(90), {}} {
 		t.Run(after.String(), func(t *testing.T) {

@@ -59,6 +59,9 @@ type SweepStore interface {
 
 	// Prune deletes sweeps that found nothing, and ticks, older than before; the last tick of each rule stays.
 	Prune(ctx context.Context, before time.Time) (sweeps int64, err error)
+
+	// PruneDeeds forgets what people did before an instant, at most so many of the earliest.
+	PruneDeeds(ctx context.Context, before time.Time, most int) (pruned int64, err error)
 }
 
 // A ChunkStore hands out chunks to workers.

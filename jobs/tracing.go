@@ -25,6 +25,9 @@ const (
 	attrOutcome = attribute.Key("tenure.outcome")
 	attrAttempt = attribute.Key("tenure.attempt")
 	attrKind    = attribute.Key("tenure.kind")
+	attrJob     = attribute.Key("tenure.job")
+	attrAction  = attribute.Key("tenure.action")
+	attrWhat    = attribute.Key("tenure.what")
 )
 
 // mostLinks is of how many of its items a digest's span names the traces.

@@ -190,6 +190,55 @@ func TestDigestLinksToWhatCalledForItsItems(t *testing.T) {
 	require.False(t, letters[0].Parent.IsValid(), "it is of neither")
 }
 
+func TestPagesOfBulkJobsAreTraced(t *testing.T) {
+	d := deploy(t)
+	kept, tracer := d.traced()
+	d.load(portfolio()...)
+	b := d.bulk()
+	b.Tracer = tracer
+	require.NoError(t, b.Look(t.Context()))
+	require.Empty(t, kept.GetSpans(), "to look is not told")
+	job := d.request("status eq 'active'")
+	require.NoError(t, b.Look(t.Context()))
+	pages := named(kept, "do bulk page")
+	require.GreaterOrEqual(t, len(pages), 5)
+	var sum [3]int64
+	for _, page := range pages {
+		require.Equal(t, job.ID, attributeOf(page, "tenure.job").AsInt64())
+		require.Equal(t, "setAutoExtend", attributeOf(page, "tenure.action").AsString())
+		require.Equal(t, codes.Unset, page.Status.Code)
+		for n, key := range []attribute.Key{"tenure.found", "tenure.changed", "tenure.refused"} {
+			sum[n] += attributeOf(page, key).AsInt64()
+		}
+	}
+	require.Equal(t, [3]int64{1000, 800, 100}, sum)
+}
+
+func TestAskingAnotherSystemIsTraced(t *testing.T) {
+	d := deploy(t)
+	kept, tracer := d.traced()
+	h := &hook{answer: failing}
+	p := d.provisioning(h)
+	p.Tracer = tracer
+	d.requestedFor(relationshipID, lifecycle.Days(90))
+	d.act(relationshipID, lifecycle.Approve, lifecycle.Customer)
+	d.once(p)
+	h.answer = nil
+	d.pass(time.Hour)
+	d.once(p)
+	require.Equal(t, lifecycle.Active, d.record(relationshipID).Status)
+	asked := named(kept, "ask provisioner")
+	require.Len(t, asked, 2)
+	for n, outcome := range []string{"failed", "done"} {
+		require.Equal(t, "grant", attributeOf(asked[n], "tenure.what").AsString())
+		require.EqualValues(t, n+1, attributeOf(asked[n], "tenure.attempt").AsInt64())
+		require.Equal(t, outcome, attributeOf(asked[n], "tenure.outcome").AsString())
+	}
+	require.Equal(t, codes.Error, asked[0].Status.Code)
+	require.NotContains(t, asked[0].Status.Description, "directory", "what the other system answered is not told")
+	require.Empty(t, asked[0].Events)
+}
+
 func TestTasksCarryNothingWhileNobodyTraces(t *testing.T) {
 	eachQueue(t, func(t *testing.T, client redis.UniversalClient) {
 		queue := jobs.NewQueue(client, func() time.Time { return start })

@@ -102,6 +102,24 @@ type Session struct {
 	Token  int64     // the id of the token that it was begun with; 0: an issuer vouched for them
 	Began  time.Time // by the machine's clock
 	Ends   time.Time
+
+	Subject string    // whom the issuer speaks of that vouched for them; empty where a token did
+	Checked time.Time // when it last did, by the machine's clock
+}
+
+// An issuer's word is asked for anew once it is older than StaleAfter, as soon as they look at a page, and is good for no longer than
+// VouchedFor.
+const (
+	StaleAfter = 30 * time.Minute
+	VouchedFor = time.Hour
+)
+
+// Vouched says whether an issuer's word is all that the session stands on.
+func (s *Session) Vouched() bool { return s.Subject != "" }
+
+// Stale says whether the issuer should be asked whether it still knows them.
+func (s *Session) Stale(wall time.Time) bool {
+	return s.Vouched() && wall.Sub(s.Checked) >= StaleAfter
 }
 
 // Manage is the scope that holds all others.

@@ -70,7 +70,7 @@ const (
 	EventSweepRejected EventType = "sweepRejected" // the same
 	EventPolicySet     EventType = "policySet"     // the stored timers go by another policy from now on; Subject: its mark; Action: its digest
 	EventPlanApplied   EventType = "planApplied"   // Subject: the digest of the plan; Detail: how many records
-	EventQueueOrdered  EventType = "queueOrdered"  // Subject: the queue; Action: what is done to it; Detail: why
+	EventQueueOrdered  EventType = "queueOrdered"  // of before it was a [Deed]. Subject: the queue; Action: what is done to it; Detail: why
 )
 
 // EventTypes lists them all.

@@ -12,6 +12,7 @@ type Deed struct {
 	Subject string // what it was about, or what came into being: a path
 	Status  int    // of the answer, as HTTP numbers them
 	Detail  string // the reason that was given; of a refusal, why
+	Times   int64  // that it was tried; above 1 for refused attempts to sign in alone
 }
 
 // What people do who have no route of their own.

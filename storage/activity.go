@@ -64,13 +64,6 @@ func (db *DB) RecordRefusal(ctx context.Context, r lifecycle.RefusedRequest) err
 	})
 }
 
-// RecordQueueOrder writes down what an operator does to a queue, and why.
-func (db *DB) RecordQueueOrder(ctx context.Context, queue string, order lifecycle.QueueOrder, reason string, by lifecycle.Caller, now time.Time) error {
-	return db.write(ctx, "write down an order about queue "+queue, func(s session) error {
-		return writeOrder(ctx, s, lifecycle.Change{Type: lifecycle.EventQueueOrdered, Subject: queue, Action: string(order), Detail: reason, By: &by}, 0, now)
-	})
-}
-
 // writeOrder writes an event down that is no step in the life of a record: a refusal, or what operators or tenure itself order.
 // It gets its version here, and takes effect when it is recorded unless it says otherwise. The key is that of the relationship
 // that it is about; 0: about none.

@@ -43,3 +43,25 @@ func TestSessions(t *testing.T) {
 		require.Equal(t, 1, count(t, db, `SELECT count(*) FROM sessions`), "those that have ended are forgotten")
 	})
 }
+
+func TestSessionsOfAnIssuerStandOnItsLatestWord(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		begun := lifecycle.Session{Caller: lifecycle.Caller{Name: "oidc:ann", Role: lifecycle.Operator}, Scopes: []string{"manage"}, Subject: "jwt https://login.example ann",
+			Began: start, Checked: start, Ends: start.Add(12 * time.Hour)}
+		require.NoError(t, db.BeginSession(ctx, begun, []byte("one")))
+		hour := start.Add(lifecycle.VouchedFor)
+		found, err := db.SessionByHash(ctx, []byte("one"), hour.Add(-time.Microsecond))
+		require.NoError(t, err)
+		require.Equal(t, begun, found)
+		_, err = db.SessionByHash(ctx, []byte("one"), hour)
+		require.ErrorIs(t, err, lifecycle.ErrNotFound, "nobody has vouched for them for an hour")
+
+		begun.Scopes, begun.Checked, begun.Caller.ReadsOnly = []string{"read"}, start.Add(30*time.Minute), true
+		require.NoError(t, db.CheckSession(ctx, []byte("one"), begun))
+		found, err = db.SessionByHash(ctx, []byte("one"), hour)
+		require.NoError(t, err)
+		require.Equal(t, begun, found, "with what they may do now")
+		require.NoError(t, db.CheckSession(ctx, []byte("two"), begun))
+		require.Equal(t, 1, count(t, db, `SELECT count(*) FROM sessions`), "one that is over does not begin again")
+	})
+}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/tenure-dev/tenure/graph"
 	"github.com/tenure-dev/tenure/httpapi"
-	"github.com/tenure-dev/tenure/lifecycle"
 	"github.com/tenure-dev/tenure/notify"
 )
 
@@ -31,10 +30,12 @@ type apiSettings struct {
 type oidcSettings struct {
 	Issuers    []string          `name:"oidc-issuer" env:"TENURE_OIDC_ISSUER" placeholder:"URL" help:"OpenID Connect issuer whose tokens are accepted beside tenure's own; {tenantid} in it stands for the tenant of the token. May be given again."`
 	Audiences  []string          `name:"oidc-audience" env:"TENURE_OIDC_AUDIENCE" placeholder:"AUDIENCE" help:"What such a token has to be made out to; may be given again, and one is enough."`
-	Roles      map[string]string `name:"oidc-role" env:"TENURE_OIDC_ROLE" placeholder:"NAME=ROLE" mapsep:";" help:"What a role is called in such tokens; may be given again for another name (default: the roles' own names)."`
+	Roles      map[string]string `name:"oidc-role" env:"TENURE_OIDC_ROLE" placeholder:"NAME=ROLE" mapsep:";" help:"What a role is called in such tokens: adminAgent, globalAdministrator, reader, operator, or an operator who may do less, such as operator:read or operator:read+sweep; may be given again for another name (default: the roles' own names)."`
+	RoleClaim  string            `name:"oidc-role-claim" env:"TENURE_OIDC_ROLE_CLAIM" placeholder:"CLAIM" default:"roles" help:"Claim of such tokens that names roles; dots lead into it, as in realm_access.roles (default: ${default})."`
 	Operators  bool              `name:"oidc-operators" env:"TENURE_OIDC_OPERATORS" help:"Let such a token make its bearer an operator."`
 	ClientID   string            `name:"oidc-client-id" env:"TENURE_OIDC_CLIENT_ID" placeholder:"ID" help:"As which client operators sign in to the console at the first issuer; needs --oidc-operators (default: they show a token)."`
 	SecretFile string            `name:"oidc-client-secret-file" env:"TENURE_OIDC_CLIENT_SECRET_FILE" placeholder:"FILE" help:"File that holds the client's secret; a public client has none."`
+	Scopes     []string          `name:"oidc-scope" env:"TENURE_OIDC_SCOPE" placeholder:"SCOPE" help:"What is asked for at the issuer when operators sign in there, beside openid and profile, such as groups; may be given again."`
 	Skew       time.Duration     `name:"oidc-skew" env:"TENURE_OIDC_SKEW" placeholder:"DURATION" default:"60s" help:"How far the issuer's clock may be off (default: ${default})."`
 }
 
@@ -98,12 +99,12 @@ func (s *oidcSettings) faults() (faults []error) {
 		faults = append(faults, usageError("--oidc-client-id lets operators sign in to the console at an issuer; it needs --oidc-issuer, and --oidc-operators, which says that its word makes somebody one"))
 	case s.ClientID != "" && strings.Contains(s.Issuers[0], "{tenantid}"):
 		faults = append(faults, usageError("--oidc-client-id: operators sign in at the first --oidc-issuer, and %s is of many tenants, whose tokens make nobody an operator; name your own first", s.Issuers[0]))
-	case s.ClientID == "" && s.SecretFile != "":
-		faults = append(faults, usageError("--oidc-client-secret-file is of a client that is missing; name it with --oidc-client-id"))
+	case s.ClientID == "" && (s.SecretFile != "" || len(s.Scopes) > 0):
+		faults = append(faults, usageError("--oidc-client-secret-file and --oidc-scope are of a client that is missing; name it with --oidc-client-id"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Roles)) {
-		if !slices.Contains(lifecycle.CallerRoles, lifecycle.Role(s.Roles[name])) {
-			faults = append(faults, usageError("--oidc-role %s=%s: there is no role %q; the roles are %v", name, s.Roles[name], s.Roles[name], lifecycle.CallerRoles))
+		if _, err := httpapi.ParseGrant(s.Roles[name]); err != nil {
+			faults = append(faults, usageError("--oidc-role %s=%s: %w", name, s.Roles[name], err))
 		}
 	}
 	if s.Skew < 0 || s.Skew > mostSkew {
@@ -134,11 +135,15 @@ func (s *oidcSettings) verifier() (*httpapi.OIDCVerifier, error) {
 	if len(s.Issuers) == 0 {
 		return nil, nil
 	}
-	roles := make(map[string]lifecycle.Role, len(s.Roles))
-	for name, role := range s.Roles {
-		roles[name] = lifecycle.Role(role)
+	roles := make(map[string]httpapi.Grant, len(s.Roles))
+	for name, text := range s.Roles {
+		grant, err := httpapi.ParseGrant(text)
+		if err != nil {
+			return nil, usageError("--oidc-role %s=%s: %w", name, text, err)
+		}
+		roles[name] = grant
 	}
-	v, err := httpapi.NewOIDC(httpapi.OIDC{Issuers: s.Issuers, Audiences: s.Audiences, Roles: roles, Operators: s.Operators, Skew: s.Skew})
+	v, err := httpapi.NewOIDC(httpapi.OIDC{Issuers: s.Issuers, Audiences: s.Audiences, RoleClaim: s.RoleClaim, Roles: roles, Operators: s.Operators, Skew: s.Skew})
 	if err != nil {
 		return nil, codedError{exitUsage, err}
 	}
@@ -165,7 +170,7 @@ func (s *oidcSettings) admit(o *httpapi.Options) error {
 			return usageError("--oidc-client-secret-file %s is empty", s.SecretFile)
 		}
 	}
-	o.SignInAt = v.SignInAt(s.ClientID, secret)
+	o.SignInAt = v.SignInAt(httpapi.Client{ID: s.ClientID, Secret: secret, Scopes: s.Scopes})
 	return nil
 }
 

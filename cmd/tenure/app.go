@@ -199,6 +199,11 @@ type works struct {
 	provisioning *jobs.Provisioning // asks nobody, unless it is given somebody to ask
 }
 
+// trace has all parts tell where their time goes; nil: none of them does.
+func (w *works) trace(tracer trace.Tracer) {
+	w.tracer, w.sweeper.Tracer, w.courier.Tracer, w.bulk.Tracer, w.provisioning.Tracer = tracer, tracer, tracer, tracer, tracer
+}
+
 // parseFilter reads a filter as bulk jobs keep it.
 func (w *works) parseFilter(text string) (lifecycle.Filter, error) {
 	return odata.ParseFilter(text, w.policy)

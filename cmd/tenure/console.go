@@ -13,10 +13,10 @@ import (
 )
 
 // console makes the pages that operators look at, behind the door of the HTTP interface.
-func (a *app) console(w *works, looks *lookout, queues *jobs.Inspector) func(door *httpapi.Server) (http.Handler, error) {
+func (a *app) console(w *works, looks *lookout, queues *jobs.Inspector, publicURL string) func(door *httpapi.Server) (http.Handler, error) {
 	return func(door *httpapi.Server) (http.Handler, error) {
 		return console.New(console.Options{Store: w.db, Door: door, Policy: w.policy, Condition: looks.condition, Queues: queues, Now: w.sweeper.Now, Wall: wall,
-			Logger: w.log, Version: version, Prospect: outlooks{w.db, w.policy, w.sweeper.Now}.prospect,
+			Logger: w.log, Version: version, PublicURL: publicURL, Prospect: outlooks{w.db, w.policy, w.sweeper.Now}.prospect,
 			Written: func(f lifecycle.Filter) string { return odata.Format(f, w.policy) }})
 	}
 }

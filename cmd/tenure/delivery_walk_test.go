@@ -122,12 +122,20 @@ type inbox struct {
 func startInbox(t *testing.T) (*inbox, string) {
 	t.Helper()
 	in := &inbox{messages: map[string][]string{}}
+	address, _ := serveMail(t, in)
+	return in, address
+}
+
+// serveMail has a mail server accept what comes, until the test ends or it is stopped.
+func serveMail(t *testing.T, in *inbox) (address string, stop func()) {
+	t.Helper()
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return in, nil }))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close() })
-	return in, listener.Addr().String()
+	stop = func() { _ = server.Close() }
+	t.Cleanup(stop)
+	return listener.Addr().String(), stop
 }
 
 func (*inbox) Reset()                               {}

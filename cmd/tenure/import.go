@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -36,7 +37,7 @@ func (c *importCmd) Run(a *app) error {
 		}
 	}
 	report, err := a.importFiles(into, importOptions{policy: policy, now: now(), partner: c.Partner, partial: c.Partial, strict: c.Strict, kind: c.Kind}, c.Files)
-	if err := errors.Join(err, report.WriteText(a.stdout)); err != nil {
+	if err := errors.Join(err, report.WriteText(a.stdout), into.keepDeed(a, c.Files, &report)); err != nil {
 		return err
 	}
 	taken := report.Total.Created + report.Total.Updated + report.Total.Unchanged + report.Total.Repeated
@@ -75,6 +76,15 @@ func (in *lateIntake) clock(a *app) (func() time.Time, error) {
 		return nil, err
 	}
 	return a.clock(in.store.(intake).db)
+}
+
+// keepDeed keeps that something was imported; what became of each relationship, its events tell.
+func (in *lateIntake) keepDeed(a *app, files []string, report *transfer.Report) error {
+	taken := report.Total.Created + report.Total.Updated
+	if in.store == nil || report.RolledBack || taken == 0 {
+		return nil
+	}
+	return a.did(in.store.(intake).db, "tenure import", strings.Join(files, " "), fmt.Sprintf("%d created, %d updated", report.Total.Created, report.Total.Updated))
 }
 
 func (in *lateIntake) ready() (err error) {

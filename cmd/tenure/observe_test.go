@@ -99,6 +99,18 @@ func (c *collector) of(trace string) map[string][]otlpSpan {
 	return named
 }
 
+// named are the spans of a name, of all traces.
+func (c *collector) named(name string) (found []otlpSpan) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, span := range c.spans {
+		if span.Name == name {
+			found = append(found, span)
+		}
+	}
+	return found
+}
+
 // A written is what a process writes, read while it goes on.
 type written struct {
 	mu   sync.Mutex
@@ -235,6 +247,30 @@ func TestRequestIsFoundAgainInLogTraceAndMetric(t *testing.T) {
 		require.Greater(t, bytes.Count(text, []byte("\ntenure_")), 30)
 		testenv.Promtool(t, dir, string(text), "check", "metrics")
 	}
+}
+
+// TestSweepAtTheTerminalIsTracedToTheLastLetter is of a command that does the work itself, and ends right after.
+func TestSweepAtTheTerminalIsTracedToTheLastLetter(t *testing.T) {
+	collector, dir := newCollector(t), t.TempDir()
+	contacts, policy := filepath.Join(dir, "contacts.csv"), filepath.Join(dir, "policy.yaml")
+	require.NoError(t, os.WriteFile(contacts, []byte(twoContacts), 0o600))
+	require.NoError(t, os.WriteFile(policy, []byte("breakers: off\nquarantine: off\n"), 0o600))
+	env := append(os.Environ(), "TENURE_DB=sqlite:"+filepath.Join(dir, "tenure.db"), "TENURE_MAIL_DIR="+filepath.Join(dir, "mail"), "TENURE_POLICY="+policy,
+		"OTEL_EXPORTER_OTLP_PROTOCOL=http/json")
+	for _, args := range [][]string{{"import", contacts, dueRelationships(t, 3)}, {"sweep", "--trace-endpoint", collector.URL}} {
+		command := exec.CommandContext(t.Context(), "tenure", args...)
+		command.Env = env
+		out, err := command.CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+	roots := collector.named("tenure sweep")
+	require.Len(t, roots, 1)
+	spans := collector.of(roots[0].TraceID)
+	require.Equal(t, "sweep", roots[0].role)
+	for name, n := range map[string]int{"tenure sweep": 1, "open sweep": 1, "cut sweep": 1, "do chunk": 1, "read chunk": 1, "write chunk": 1, "send notice": 6} {
+		require.Len(t, spans[name], n, name)
+	}
+	require.Equal(t, "3", spans["do chunk"][0].attribute("tenure.changed"))
 }
 
 func TestProfilesAreShownToThisMachineOnlyAndOnlyWhereAskedFor(t *testing.T) {

@@ -25,6 +25,9 @@ type (
 	schedulerSettings struct {
 		Schedule map[string]string `env:"TENURE_SCHEDULE" placeholder:"RULE=CRON" mapsep:";" help:"When a rule's records are looked at, in cron's five fields, UTC; \"off\" switches it off. May be given again for another rule."`
 	}
+	keepingSettings struct {
+		KeepDeeds string `env:"TENURE_KEEP_DEEDS" placeholder:"PERIOD" default:"P2Y" help:"How long what people asked of the deployment is kept, such as who signed in (default: ${default}); PT0S: for ever."`
+	}
 	workerSettings struct {
 		Concurrency int `env:"TENURE_CONCURRENCY" default:"2" help:"Chunks that this process writes at a time; it reads ahead (default: ${default})."`
 	}
@@ -33,6 +36,7 @@ type (
 type (
 	serveCmd struct {
 		schedulerSettings
+		keepingSettings
 		ledgerSettings
 		workerSettings
 		apiSettings
@@ -46,6 +50,7 @@ type (
 	}
 	schedulerCmd struct {
 		schedulerSettings
+		keepingSettings
 		ledgerSettings
 		sendingSettings
 		watchSettings
@@ -59,7 +64,7 @@ type (
 )
 
 func (c *serveCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "serve", scheduler: &c.schedulerSettings, ledger: &c.ledgerSettings, worker: &c.workerSettings, api: &c.apiSettings,
+	return a.runRoles(roles{name: "serve", scheduler: &c.schedulerSettings, keeping: &c.keepingSettings, ledger: &c.ledgerSettings, worker: &c.workerSettings, api: &c.apiSettings,
 		subscriptions: &c.subscriptionSettings, sending: &c.sendingSettings, watch: &c.watchSettings})
 }
 
@@ -68,7 +73,7 @@ func (c *workerCmd) Run(a *app) error {
 }
 
 func (c *schedulerCmd) Run(a *app) error {
-	return a.runRoles(roles{name: "scheduler", scheduler: &c.schedulerSettings, ledger: &c.ledgerSettings, sending: &c.sendingSettings, watch: &c.watchSettings})
+	return a.runRoles(roles{name: "scheduler", scheduler: &c.schedulerSettings, keeping: &c.keepingSettings, ledger: &c.ledgerSettings, sending: &c.sendingSettings, watch: &c.watchSettings})
 }
 
 func (c *apiCmd) Run(a *app) error {
@@ -86,6 +91,7 @@ type roles struct {
 
 	ticks         *schedulerSettings    // of the schedulers beside api
 	ledger        *ledgerSettings       // beside scheduler
+	keeping       *keepingSettings      // the same
 	subscriptions *subscriptionSettings // beside api
 }
 
@@ -103,6 +109,10 @@ func (r roles) check(a *app) (jobs.Schedules, mailing, error) {
 	}
 	if r.ledger != nil {
 		_, err := r.ledger.checkpoints()
+		faults = append(faults, err)
+	}
+	if r.keeping != nil {
+		_, err := r.keeping.period()
 		faults = append(faults, err)
 	}
 	faults = append(faults, r.watch.faults()...)
@@ -176,7 +186,11 @@ func (a *app) runRoles(r roles) error {
 		group.Go(afterLook(func() error { return w.provisioning.Run(ctx) }))
 	}
 	if r.scheduler != nil {
-		scheduler := &jobs.Scheduler{Sweeper: w.sweeper, Schedules: schedules, Log: w.log,
+		keep, err := r.keeping.period()
+		if err != nil {
+			return err
+		}
+		scheduler := &jobs.Scheduler{Sweeper: w.sweeper, Schedules: schedules, KeepDeeds: keep, Log: w.log,
 			Watchdog: &jobs.Watchdog{Sweeper: w.sweeper, Courier: w.courier, Log: w.log}}
 		group.Go(afterLook(func() error { return scheduler.Run(ctx) }))
 		group.Go(func() error { return w.sequencer.Run(ctx) })
@@ -246,7 +260,7 @@ func (a *app) assembleRoles(db *storage.DB, mail mailing, r roles, client redis.
 	if err != nil {
 		return nil, err
 	}
-	w.tracer, w.sweeper.Tracer, w.courier.Tracer = tracer, tracer, tracer
+	w.trace(tracer)
 	w.sweeper.Tells = true
 	if r.sending != nil {
 		w.provisioning.Provisioner, err = mail.provisioner(a, db)
@@ -320,7 +334,7 @@ func (a *app) openAPI(w *works, r roles, mail mailing, schedules jobs.Schedules,
 	o.Explain = a.explainer(w)
 	o.Outlook = outlooks{w.db, w.policy, w.sweeper.Now}
 	queues := jobs.NewInspector(client)
-	o.Queues, o.Console = queues, a.console(w, looks, queues)
+	o.Queues, o.Console = queues, a.console(w, looks, queues, o.PublicURL)
 	o.Checks = []httpapi.Check{
 		{Name: "database", Probe: w.db.Ping},
 		{Name: queue, Probe: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
@@ -331,6 +345,18 @@ func (a *app) openAPI(w *works, r roles, mail mailing, schedules jobs.Schedules,
 	}
 	listener, err := server.Listen(a.ctx, r.api.Listen)
 	return server, listener, err
+}
+
+// period is how long deeds are kept; zero: for ever. Without settings it is the default.
+func (s *keepingSettings) period() (lifecycle.Period, error) {
+	if s == nil {
+		return lifecycle.Months(24), nil
+	}
+	p, err := lifecycle.ParsePeriod(s.KeepDeeds)
+	if err != nil {
+		return p, usageError("--keep-deeds: %w; write it like P2Y, or PT0S for ever", err)
+	}
+	return p, nil
 }
 
 // schedules are the default ones with what the operator says instead; none for a process that is no scheduler.

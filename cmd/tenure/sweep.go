@@ -24,9 +24,10 @@ type sweepCmd struct {
 	Approve string   `placeholder:"REASON" help:"Do what is due whatever the breakers say; the reason is kept."`
 	outputFlag
 	sendingSettings
+	tracingSettings
 }
 
-func (c *sweepCmd) Run(a *app) error {
+func (c *sweepCmd) Run(a *app) (err error) {
 	rules, err := ruleNames(c.Rules)
 	if err != nil {
 		return err
@@ -35,9 +36,17 @@ func (c *sweepCmd) Run(a *app) error {
 		return usageError("--approve lets a sweep change what it finds, and a dry run changes nothing; leave one of them out")
 	}
 	mail, err := a.mailing(&c.sendingSettings)
+	if err = errors.Join(append(c.tracingSettings.faults(), err)...); err != nil {
+		return err
+	}
+	traces, err := a.startTracing(&c.tracingSettings, "sweep")
 	if err != nil {
 		return err
 	}
+	a.opened = append(a.opened, traces)
+	ctx, span := traces.begin(a.ctx, "tenure sweep")
+	a.ctx = ctx // of all that follows
+	defer func() { endSpan(span, err) }()
 	db, err := a.openForWriting(false)
 	if err != nil {
 		return err
@@ -51,6 +60,7 @@ func (c *sweepCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	w.trace(traces.tracer)
 	sent, err := a.beginSending(db, mail)
 	if err != nil {
 		return err

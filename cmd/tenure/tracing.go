@@ -12,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -87,6 +88,22 @@ func (a *app) startTracing(s *tracingSettings, role string) (tracing, error) {
 	}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
 	return tracing{tracer: provider.Tracer(tracerName), provider: provider}, nil
+}
+
+// begin begins the span of a whole command.
+func (t tracing) begin(ctx context.Context, command string) (context.Context, trace.Span) {
+	if t.tracer == nil {
+		return ctx, trace.SpanFromContext(context.Background())
+	}
+	return t.tracer.Start(ctx, command)
+}
+
+// endSpan ends it, and says that the command failed where it did; what it says of that is for whoever typed it.
+func endSpan(span trace.Span, err error) {
+	if err != nil {
+		span.SetStatus(codes.Error, "failed")
+	}
+	span.End()
 }
 
 // Close sends what waits to be sent, for some seconds at most: nobody is kept from stopping by a collector that is away.
