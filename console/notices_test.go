@@ -273,7 +273,7 @@ func TestChannelsAreSwitchedWithAReason(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, w.post(browser, "/console/channels/mail/off", "reason", "").status)
 	p := w.post(browser, "/console/channels/pigeon/off", "reason", "it moves")
 	require.Equal(t, http.StatusNotFound, p.status)
-	require.Contains(t, p.body, "There is no channel")
+	require.Contains(t, p.body, "There is no such channel")
 	require.Contains(t, p.body, "it moves", "what was typed stays")
 	p = w.post(browser, "/console/channels/mail/off", "reason", "it moves")
 	require.Equal(t, "/console/channels", p.header.Get("Location"))

@@ -65,7 +65,7 @@ func returnFromSignIn(v *visit) error {
 func (v *visit) signInFailed(err error) error {
 	var refused explained
 	if errors.As(err, &refused) {
-		return v.showSignIn(refused.GetStatus(), refused.Explain())
+		return v.showSignIn(refused.GetStatus(), v.explain(refused))
 	}
 	return err
 }

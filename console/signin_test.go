@@ -50,7 +50,7 @@ func TestSignInRefusesWhoMayNotLook(t *testing.T) {
 		says   string
 	}{
 		{"", http.StatusUnprocessableEntity, "Paste a token"},
-		{"tnr_wrong", http.StatusUnauthorized, "does not hold one bearer token"},
+		{"tnr_wrong", http.StatusUnauthorized, "no token of tenure"},
 		{"tnr_" + strings.Repeat("x", 43), http.StatusUnauthorized, "not known"},
 		{w.token("sweeps", "sweep"), http.StatusForbidden, "needs the scope"},
 	} {

@@ -38,7 +38,7 @@ func (s *Server) SignIn(r *http.Request, token string) (secret string, ends time
 	case p != nil:
 		return "", time.Time{}, p
 	case b.Role != lifecycle.Operator:
-		return "", time.Time{}, roleMissing.problem("The console is for operators, and %q has the role %s in a tenant. Ask the API, which answers them.", b.Name, b.Role)
+		return "", time.Time{}, roleMissing.says(consoleForOperators.Say("name", b.Name, "role", b.Role))
 	}
 	if p := b.refused(ScopeRead); p != nil {
 		return "", time.Time{}, p

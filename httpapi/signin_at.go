@@ -61,7 +61,7 @@ func (s *Server) SignsInAt() string {
 // LeaveToSignIn says where at the issuer somebody signs in who wants a page, and what their browser has to keep meanwhile.
 func (s *Server) LeaveToSignIn(r *http.Request, back string) (address, kept string, err error) {
 	if s.signInAt == nil {
-		return "", "", unknownPath.problem("Nobody signs in at an issuer here; show a token.")
+		return "", "", unknownPath.says(noIssuer.Say())
 	}
 	begun := attempt{rand.Text(), rand.Text(), oauth2.GenerateVerifier(), back}
 	config, err := s.signInAt.config(r.Context(), s.callback(r), s.wall())
@@ -83,17 +83,17 @@ func (s *Server) ReturnFromSignIn(r *http.Request, kept string) (secret, back st
 	text, broken := base64.RawURLEncoding.DecodeString(kept)
 	if broken != nil || json.Unmarshal(text, &begun) != nil || begun.State == "" || s.signInAt == nil ||
 		subtle.ConstantTimeCompare([]byte(begun.State), []byte(r.URL.Query().Get("state"))) != 1 {
-		return "", "", time.Time{}, tokenUnknown.problem("This is not the end of a sign-in that began in this browser, or it took too long; sign in again.")
+		return "", "", time.Time{}, tokenUnknown.says(otherSignIn.Say())
 	}
 	if refused := r.URL.Query().Get("error"); refused != "" {
-		return "", "", time.Time{}, tokenUnknown.problem("The issuer has not let you in: %s. Sign in again.", shorten(refused))
+		return "", "", time.Time{}, tokenUnknown.says(issuerRefused.Say("why", shorten(refused)))
 	}
 	who, err := s.signInAt.exchange(r.Context(), s.callback(r), r.URL.Query().Get("code"), &begun, s.wall())
 	switch {
 	case errors.Is(err, ErrNoRole), err == nil && who.Role != lifecycle.Operator:
-		return "", "", time.Time{}, roleMissing.problem("The console is for operators, and the issuer does not say that you are one.")
+		return "", "", time.Time{}, roleMissing.says(issuerNamesNoOperator.Say())
 	case errors.Is(err, ErrTokenInvalid):
-		return "", "", time.Time{}, notKnown(upperFirst(err.Error()) + ".")
+		return "", "", time.Time{}, notKnown(tokenNotGood.Say("why", upperFirst(err.Error())))
 	case err != nil:
 		return "", "", time.Time{}, s.issuerSilent(err)
 	}
