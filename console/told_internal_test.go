@@ -82,14 +82,14 @@ func TestRefusalsAreSaidInTheVisitorsLanguage(t *testing.T) {
 	for _, c := range []struct{ sent, english, japanese string }{
 		{of + `action-refused","detail":"Terminate by partner refused","sentence":"statusForbids","facts":{"status":"expired","action":"terminate","allowed":[]}}`,
 			"The status of the relationship is “Expired”, which does not allow this. Nothing can be done with it now.",
-			"ステータスが「期限切れ」のため、この操作は実行できません。現在できる操作はありません。"},
+			"状態が「期限切れ」のため、この操作は実行できません。現在できる操作はありません。"},
 		{of + `action-refused","sentence":"timerOnHold","facts":{"rule":"end-term","at":"2026-01-31T09:00:00Z","action":"approve","allowed":["terminate","setAutoExtend"]}}`,
 			"“Terms end” fell due on 31 Jan 2026 09:00:00 UTC and is on hold; release the hold first. Possible now: terminate, switch auto-extend.",
-			"「期間の終了」は 2026年1月31日 09:00:00 UTC に期限が到来しましたが、保留中です。先に保留を解除してください。現在できる操作: 終了、自動延長の切り替え。"},
+			"「期間満了による終了」は 2026年1月31日 09:00:00 UTC に期限が到来しましたが、保留中です。先に保留を解除してください。現在できる操作: 解除、自動延長の切り替え。"},
 		{of + `bad-value","detail":"body.mail: …","errors":[{"location":"body.mail","value":"ann","detail":"is not a mail address","sentence":"mailUnreadable"},
 			{"location":"body.contacts[0]","value":7,"detail":"is not a string"}]}`,
 			"Mail address: “ann” is no mail address; write it like ann@example.com. contacts: This value is not a string.",
-			"メールアドレス: 「ann」はメールアドレスではありません。ann@example.com のように入力してください。 contacts: この値は使用できません（is not a string）。"},
+			"メール アドレス: 「ann」はメール アドレスではありません。ann@example.com のように入力してください。 contacts: この値は使用できません（is not a string）。"},
 		{of + `held-already","detail":"hold 7, which ann placed"}`, "It is on hold already: hold 7, which ann placed", "すでに保留されています: hold 7, which ann placed"},
 		{of + `of-tomorrow","detail":"Something new."}`, "Something new.", "Something new."},
 		{`{"error":{"code":"preconditionFailed","message":"It has changed"}}`,
@@ -97,7 +97,7 @@ func TestRefusalsAreSaidInTheVisitorsLanguage(t *testing.T) {
 			"表示後に変更されました。もう一度内容を確認し、実行するかどうかを判断してください。"},
 		{`{"error":{"code":"wrongStanding","message":"x","sentence":"standingForbids","facts":{"standing":"suspended","action":"approve","allowed":["terminate"]}}}`,
 			"The partner is suspended, and may not do this. Possible now: terminate.",
-			"パートナーの状態が「停止中」のため、この操作は許可されていません。現在できる操作: 終了。"},
+			"パートナーの状態が「停止中」のため、この操作は許可されていません。現在できる操作: 解除。"},
 	} {
 		for l, want := range map[language]string{english: c.english, japanese: c.japanese} {
 			var said problem
@@ -118,7 +118,7 @@ func TestConcernsAreSaidInTheVisitorsLanguage(t *testing.T) {
 	for l, want := range map[language][]string{
 		english: {"Terms end: 1,234 due, the oldest for 3 hours; it is looked at every 60 seconds",
 			"Channel mail is off: 550 &lt;b&gt;no&lt;/b&gt;"},
-		japanese: {"期間の終了: 期限到来 1,234件、最も古いものは3時間経過しています（60秒ごとに確認）", "チャネル mail は停止中です: 550 &lt;b&gt;no&lt;/b&gt;"},
+		japanese: {"期間満了による終了: 期限到来 1,234件、最も古いものは3時間経過しています（60秒ごとに確認）", "チャネル mail は停止中です: 550 &lt;b&gt;no&lt;/b&gt;"},
 	} {
 		p := mustPages(t, l)
 		for i, text := range want {
