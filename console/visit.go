@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -163,7 +162,7 @@ func (v *visit) fail(err error) {
 		v.console.Logger.ErrorContext(v.Request.Context(), "a page could not be made", "path", v.Request.URL.Path, "request", v.w.Header().Get("X-Request-Id"), "error", err)
 	}
 	if status == http.StatusUnauthorized && v.Request.Method == http.MethodGet {
-		http.Redirect(v.w, v.Request, signInPath+"?next="+url.QueryEscape(v.Request.URL.RequestURI()), http.StatusSeeOther)
+		v.askToSignIn()
 		return
 	}
 	if status == http.StatusUnauthorized {
