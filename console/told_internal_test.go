@@ -117,8 +117,8 @@ func TestConcernsAreSaidInTheVisitorsLanguage(t *testing.T) {
 	require.Len(t, found, 2)
 	for l, want := range map[language][]string{
 		english: {"Terms end: 1,234 due, the oldest for 3 hours; it is looked at every 60 seconds",
-			"Channel mail is off: 550 &lt;b&gt;no&lt;/b&gt;"},
-		japanese: {"期間満了による終了: 期限到来 1,234件、最も古いものは3時間経過しています（60秒ごとに確認）", "チャネル mail は停止中です: 550 &lt;b&gt;no&lt;/b&gt;"},
+			"Nothing is sent on it: 550 &lt;b&gt;no&lt;/b&gt;"},
+		japanese: {"期間満了による終了: 期限到来 1,234件、最も古いものは3時間経過しています（60秒ごとに確認）", "送信されません: 550 &lt;b&gt;no&lt;/b&gt;"},
 	} {
 		p := mustPages(t, l)
 		for i, text := range want {
