@@ -27,13 +27,13 @@ var (
 )
 
 // While there is no token.
-const makeToken = " `tenure token create NAME --scope SCOPE` makes a token, and with it requests are answered from everywhere."
+const letIn = " `tenure token create NAME --scope SCOPE` makes a token, and with it requests are answered from everywhere."
 
 var (
-	onlyThisMachine = lifecycle.NewSentence("onlyThisMachine", "While there is no token, only this machine itself is answered."+makeToken)
-	noProxy         = lifecycle.NewSentence("noProxy", "While there is no token, nothing is answered through a proxy (the request has a {header} header)."+makeToken)
-	onlyLocalHost   = lifecycle.NewSentence("onlyLocalHost", "While there is no token, the host must be localhost or a loopback address, not {host}."+makeToken)
-	noOtherOrigin   = lifecycle.NewSentence("noOtherOrigin", "While there is no token, nothing is shown to web pages of another origin."+makeToken)
+	onlyThisMachine = lifecycle.NewSentence("onlyThisMachine", "While there is no token, only this machine itself is answered."+letIn)
+	noProxy         = lifecycle.NewSentence("noProxy", "While there is no token, nothing is answered through a proxy (the request has a {header} header)."+letIn)
+	onlyLocalHost   = lifecycle.NewSentence("onlyLocalHost", "While there is no token, the host must be localhost or a loopback address, not {host}."+letIn)
+	noOtherOrigin   = lifecycle.NewSentence("noOtherOrigin", "While there is no token, nothing is shown to web pages of another origin."+letIn)
 )
 
 // What is wrong with a value.
