@@ -3,6 +3,7 @@ package console
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,6 +35,28 @@ func TestWhatIsCountedHasASingular(t *testing.T) {
 	for key, p := range mustPages(t, english).words.phrases {
 		if counted.MatchString(p.English) && !slices.Contains(never1, key) {
 			require.NotEmpty(t, p.One, "%s: %s", key, p.English)
+		}
+	}
+}
+
+// Words that were chosen once, so that the console, the mails and the explanations call the same the same. Sources: Microsoft's own pages about GDAP in
+// Japanese, and explain/japanese.go.
+var japaneseWords = []struct{ not, but string }{
+	{"オペレーター", "運用担当者"}, {"ダイジェスト", "まとめ通知"}, {"ステータス", "状態"}, {"警告", "予告"}, {"メールアドレス", "メール アドレス"}, {"タイムゾーン", "タイム ゾーン"},
+	{"?", "？"}, {"誰", "だれ"}, {"下さい", "ください"}, {"自動拡張", "自動延長"}, {"代理管理", "委任管理"},
+}
+
+func TestJapaneseKeepsItsWords(t *testing.T) {
+	apart := regexp.MustCompile(`[A-Za-z][\p{Hiragana}\p{Katakana}\p{Han}ー]|[\p{Hiragana}\p{Katakana}\p{Han}ー][A-Za-z]`)
+	says := regexp.MustCompile(`[\p{Hiragana}\p{Katakana}\p{Han}]`)
+	nothingToSay := []string{"relationship.id", "sweeps.number", "queue.mib", "said.ofField", "said.between", "relationship.joint", "field.id"}
+	for key, p := range mustPages(t, japanese).words.phrases {
+		for _, word := range japaneseWords {
+			require.NotContains(t, p.Japanese, word.not, "%s: write %s", key, word.but)
+		}
+		require.Empty(t, apart.FindString(p.Japanese), "%s: a space between Latin letters and Japanese: %s", key, p.Japanese)
+		if !slices.Contains(nothingToSay, key) && !strings.HasPrefix(key, "deed.") {
+			require.Regexp(t, says, p.Japanese, key)
 		}
 	}
 }
