@@ -30,7 +30,7 @@ func TestActivityIsListedFilteredAndLinked(t *testing.T) {
 	p = w.get(browser, "/console/activity?type=approved&relationship="+two)
 	require.NotContains(t, p.body, one)
 	require.Equal(t, 1, countIn(p.body, `<th scope="row">Approved`))
-	require.Contains(t, w.get(browser, "/console/activity?to=2026-02-28").body, "Nothing of the kind")
+	require.Contains(t, w.get(browser, "/console/activity?to=2026-02-28").body, "No activity matches.")
 	p = w.get(browser, "/console/activity?type=nonsense")
 	require.Equal(t, http.StatusUnprocessableEntity, p.status)
 	require.Contains(t, p.body, `role="alert"`)

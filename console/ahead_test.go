@@ -272,7 +272,7 @@ func TestSwitchingIsRefusedPlainly(t *testing.T) {
 	require.NotContains(t, p.body, "evil.example")
 	p = w.post(ops, "/console/ahead/bulk/1/cancel")
 	require.Equal(t, http.StatusNotFound, p.status)
-	require.Contains(t, wordsOf(p), "There is no bulk job 1")
+	require.Contains(t, wordsOf(p), "There is no such bulk job")
 	require.Equal(t, http.StatusNotFound, w.get(ops, "/console/ahead/bulk/1").status)
 }
 

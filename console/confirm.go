@@ -56,7 +56,7 @@ func (v *visit) confirmAgain(c confirmation, err error) error {
 	if !errors.As(err, &refused) || refused.GetStatus() == http.StatusUnauthorized {
 		return err
 	}
-	c.Fault, c.Note = refused.Explain(), v.Request.PostFormValue("reason")
+	c.Fault, c.Note = v.explain(refused), v.Request.PostFormValue("reason")
 	return v.showAs(refused.GetStatus(), "confirm", c)
 }
 

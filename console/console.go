@@ -99,6 +99,9 @@ func New(o Options) (*Console, error) {
 	c.addAssets()
 	c.addSignIn()
 	c.addPreferences()
+	for _, almost := range []string{"GET /console", "GET /console/{$}"} {
+		c.mux.Handle(almost, http.RedirectHandler("/", http.StatusSeeOther))
+	}
 	c.addToday()
 	c.addAhead()
 	c.addExpiring()

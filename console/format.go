@@ -29,12 +29,20 @@ func (p *pages) functions() template.FuncMap {
 		"tone":    tone,
 		"bars":    p.bars,
 		"lead":    p.lead,
+		"said":    p.said,
+		"code":    asCode,
 	}
 }
 
+// How an instant is written.
+const (
+	instantInEnglish  = "2 Jan 2006 15:04:05"
+	instantInJapanese = "2006年1月2日 15:04:05"
+)
+
 // instant shows an instant in UTC, to the second; nothing where it is zero.
 func (p *pages) instant(t time.Time) template.HTML {
-	return p.time(t, "2 Jan 2006 15:04:05", "2006年1月2日 15:04:05")
+	return p.time(t, instantInEnglish, instantInJapanese)
 }
 
 // day shows the day of an instant.

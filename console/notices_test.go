@@ -232,7 +232,7 @@ func TestOrdersAboutNoticesAreConfirmedCountedAndKept(t *testing.T) {
 	require.EqualValues(t, 2, w.counts()[lifecycle.NoticeDead])
 
 	p = w.get(browser, "/console/notices/order?all=suppress&status=dead&tenant="+northwind)
-	require.Contains(t, p.body, "Keep 2 notices back?")
+	require.Contains(t, p.body, "Suppress 2 notices?")
 	require.Contains(t, p.body, `class="danger"`)
 	p = w.post(browser, "/console/notices/order", "all", "suppress", "status", "dead", "tenant", northwind, "reason", "they know")
 	require.Equal(t, "/console/notices?status=dead&tenant="+northwind, p.header.Get("Location"), p.body)
@@ -273,7 +273,7 @@ func TestChannelsAreSwitchedWithAReason(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, w.post(browser, "/console/channels/mail/off", "reason", "").status)
 	p := w.post(browser, "/console/channels/pigeon/off", "reason", "it moves")
 	require.Equal(t, http.StatusNotFound, p.status)
-	require.Contains(t, p.body, "There is no channel")
+	require.Contains(t, p.body, "There is no such channel")
 	require.Contains(t, p.body, "it moves", "what was typed stays")
 	p = w.post(browser, "/console/channels/mail/off", "reason", "it moves")
 	require.Equal(t, "/console/channels", p.header.Get("Location"))

@@ -382,7 +382,10 @@ func TestRefusalsAreTold(t *testing.T) {
 	require.Equal(t, lifecycle.Active, w.status(r.ID))
 	p = w.post(ops, list+"/"+r.ID+"/do/approve", "reason", "again", "etag", "*")
 	require.Equal(t, http.StatusConflict, p.status)
-	require.Contains(t, p.body, "the relationship is active")
+	require.Contains(t, p.body, "The status of the relationship is “Active”")
+	require.Contains(t, p.body, "Possible now: switch auto-extend, terminate.")
+	p = w.post(w.inJapanese(ops), list+"/"+r.ID+"/do/approve", "reason", "again", "etag", "*")
+	require.Contains(t, p.body, "状態が「有効」のため、この操作は実行できません。現在できる操作: 自動延長の切り替え、解除。")
 	require.Equal(t, http.StatusNotFound, w.get(ops, list+"/"+r.ID+"/do/sing").status)
 	require.Equal(t, http.StatusNotFound, w.get(ops, list+"/"+r.ID+"/do/release-x").status)
 }

@@ -12,7 +12,12 @@ import (
 const signInPath = "/console/sign-in"
 
 func (c *Console) addSignIn() {
-	c.mux.HandleFunc("GET "+signInPath, c.handle(func(v *visit) error { return v.showSignIn(http.StatusOK, "") }))
+	c.mux.HandleFunc("GET "+signInPath, c.handle(func(v *visit) error {
+		if v.Request.FormValue("lost") != "" && v.secret() == "" {
+			return v.showSignIn(http.StatusOK, v.T("signin.noCookie"))
+		}
+		return v.showSignIn(http.StatusOK, "")
+	}))
 	c.mux.HandleFunc("POST "+signInPath, c.handle(signIn))
 	c.mux.HandleFunc("GET "+signInPath+"/leave", c.handle(leaveToSignIn))
 	c.mux.HandleFunc("GET "+signInPath+"/done", c.handle(returnFromSignIn))
@@ -30,7 +35,7 @@ func (v *visit) showSignIn(status int, fault string) error {
 
 // signIn begins a session for whoever has typed in a token.
 func signIn(v *visit) error {
-	token := strings.TrimSpace(v.Request.PostFormValue("token"))
+	token := pasted(v.Request.PostFormValue("token"))
 	if token == "" {
 		return v.showSignIn(http.StatusUnprocessableEntity, v.T("signin.empty"))
 	}
@@ -44,6 +49,15 @@ func signIn(v *visit) error {
 
 // leftQuery marks the way back from signing out for those whom an issuer vouched for: it still knows them.
 const leftQuery = "left"
+
+// pasted is a token as people paste it: terminals break it into lines, and scripts have it behind the word of their header. No token has blanks in it.
+func pasted(text string) string {
+	words := strings.Fields(text)
+	if len(words) > 1 && strings.EqualFold(words[0], "Bearer") {
+		words = words[1:]
+	}
+	return strings.Join(words, "")
+}
 
 // signInTakes is how long somebody has to sign in at an issuer.
 const signInTakes = 10 * time.Minute
@@ -75,11 +89,21 @@ func returnFromSignIn(v *visit) error {
 	return v.goTo(ours(back), nil)
 }
 
+// askToSignIn sends somebody to where they sign in, and afterwards back here. Whoever comes from there without a cookie has signed in in
+// vain, and is told.
+func (v *visit) askToSignIn() {
+	query := url.Values{"next": {v.Request.URL.RequestURI()}}
+	if from, err := url.Parse(v.Request.Referer()); err == nil && from.Host == v.Request.Host && strings.HasPrefix(from.Path, signInPath) && v.secret() == "" {
+		query.Set("lost", "cookie")
+	}
+	http.Redirect(v.w, v.Request, signInPath+"?"+query.Encode(), http.StatusSeeOther)
+}
+
 // signInFailed shows why, where they can try again.
 func (v *visit) signInFailed(err error) error {
 	var refused explained
 	if errors.As(err, &refused) {
-		return v.showSignIn(refused.GetStatus(), refused.Explain())
+		return v.showSignIn(refused.GetStatus(), v.explain(refused))
 	}
 	return err
 }

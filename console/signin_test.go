@@ -44,6 +44,50 @@ func TestWhoHasNotSignedInIsAskedToAndComesBack(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.get(w.anyone, "/").status)
 }
 
+func TestTokensAreTakenAsTheyArePasted(t *testing.T) {
+	w := newWorld(t)
+	token := w.token("ops", "manage")
+	for _, text := range []string{token, "\t" + token + "\r\n", token[:20] + "\n" + token[20:], token[:20] + " \r\n  " + token[20:], "Bearer " + token, "bearer\n" + token} {
+		p := w.post(w.visitor(), "/console/sign-in", "token", text)
+		require.Equal(t, http.StatusSeeOther, p.status, "%q", text)
+	}
+	p := w.post(w.visitor(), "/console/sign-in", "token", token+" and more")
+	require.Equal(t, http.StatusUnauthorized, p.status)
+}
+
+func TestWhoseBrowserKeepsNoCookiesIsTold(t *testing.T) {
+	w := newWorld(t)
+	token := w.token("ops", "manage")
+	forgetful := w.visitor()
+	forgetful.Jar = nil
+	p := w.post(forgetful, "/console/sign-in", "token", token, "next", "/console/notices")
+	p = w.get(forgetful, p.header.Get("Location"), "Referer", w.server.URL+"/console/sign-in?next=%2Fconsole%2Fnotices")
+	require.Equal(t, http.StatusSeeOther, p.status)
+	p = w.get(forgetful, p.header.Get("Location"))
+	require.Contains(t, p.body, "Allow cookies for this site")
+	require.Contains(t, p.body, `name="next" value="/console/notices"`)
+	for _, from := range []string{"", "https://evil.example/console/sign-in", w.server.URL + "/console/notices"} {
+		p = w.get(forgetful, "/console/notices", "Referer", from)
+		require.NotContains(t, p.header.Get("Location"), "lost", "they have only not signed in yet")
+	}
+}
+
+func TestWhoIsLostFindsBack(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{"/console", "/console/"} {
+		p := w.get(w.anyone, path)
+		require.Equal(t, http.StatusSeeOther, p.status)
+		require.Equal(t, "/", p.header.Get("Location"))
+	}
+	for _, path := range []string{"/console/nothing", "/nothing", "/v1/nothing", "/relationships"} {
+		p := w.get(w.anyone, path, "Accept", "text/html,*/*;q=0.8")
+		require.Equal(t, http.StatusNotFound, p.status)
+		require.Contains(t, p.body, `<a href="/">Back to Today</a>`, path)
+	}
+	require.Contains(t, w.get(w.anyone, "/nothing").header.Get("Content-Type"), "application/problem+json", "programs are told in their way")
+	require.Contains(t, w.get(w.anyone, "/v1/status", "Accept", "text/html").header.Get("Content-Type"), "application/json", "and what there is stays what it is")
+}
+
 func TestSignInRefusesWhoMayNotLook(t *testing.T) {
 	w := newWorld(t)
 	w.token("ops", "manage")
@@ -53,7 +97,7 @@ func TestSignInRefusesWhoMayNotLook(t *testing.T) {
 		says   string
 	}{
 		{"", http.StatusUnprocessableEntity, "Paste a token"},
-		{"tnr_wrong", http.StatusUnauthorized, "does not hold one bearer token"},
+		{"tnr_wrong", http.StatusUnauthorized, "no token of tenure"},
 		{"tnr_" + strings.Repeat("x", 43), http.StatusUnauthorized, "not known"},
 		{w.token("sweeps", "sweep"), http.StatusForbidden, "needs the scope"},
 	} {

@@ -210,7 +210,7 @@ func TestHeldSweepIsApprovedWithAReason(t *testing.T) {
 	require.Equal(t, []string{"sweepApproved by local: the tenants have left <us>"}, w.logged(lifecycle.EventSweepApproved))
 	refused := w.post(w.anyone, path+"/approve", "reason", "twice")
 	require.Equal(t, http.StatusConflict, refused.status)
-	require.Contains(t, wordsOf(refused), "does not wait for anybody's word")
+	require.Contains(t, wordsOf(refused), "does not wait for your decision")
 	_, err := w.sweeper.See(t.Context(), held, nil)
 	require.NoError(t, err)
 	require.Contains(t, wordsOf(w.get(w.anyone, path)), "Done")

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -177,14 +176,14 @@ func (v *visit) fail(err error) {
 	var refused explained
 	switch {
 	case errors.As(err, &refused):
-		status, detail = refused.GetStatus(), refused.Explain()
+		status, detail = refused.GetStatus(), v.explain(refused)
 	case errors.Is(err, lifecycle.ErrNotFound):
 		status, detail = http.StatusNotFound, v.T("error.notFound", "path", v.Request.URL.Path)
 	default:
 		v.console.Logger.ErrorContext(v.Request.Context(), "a page could not be made", "path", v.Request.URL.Path, "request", v.w.Header().Get("X-Request-Id"), "error", err)
 	}
 	if status == http.StatusUnauthorized && v.Request.Method == http.MethodGet {
-		http.Redirect(v.w, v.Request, signInPath+"?next="+url.QueryEscape(v.Request.URL.RequestURI()), http.StatusSeeOther)
+		v.askToSignIn()
 		return
 	}
 	if status == http.StatusUnauthorized {
@@ -206,7 +205,7 @@ func (v *visit) ask(method, path string, body, answer any, headers ...string) er
 	said := &heard{header: http.Header{}, status: http.StatusOK}
 	v.console.Door.Ask(said, r, v.Session)
 	if said.status >= http.StatusBadRequest {
-		return heardRefusal(said.status, said.body.Bytes())
+		return v.heardRefusal(said.status, said.body.Bytes())
 	}
 	if answer == nil || said.body.Len() == 0 {
 		return nil
@@ -257,25 +256,3 @@ func (h *heard) WriteHeader(status int) { h.status = status }
 
 // Write satisfies [http.ResponseWriter].
 func (h *heard) Write(b []byte) (int, error) { return h.body.Write(b) }
-
-// heardRefusal reads a problem document, or an error in Graph's form.
-func heardRefusal(status int, body []byte) error {
-	var said struct {
-		Detail string `json:"detail"`
-		Errors []struct {
-			Location string `json:"location"`
-			Detail   string `json:"detail"`
-		} `json:"errors"`
-		Error struct {
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	if json.Unmarshal(body, &said) != nil {
-		return &refusal{status, http.StatusText(status)}
-	}
-	detail := said.Detail + said.Error.Message
-	for _, one := range said.Errors {
-		detail += " " + one.Location + ": " + one.Detail
-	}
-	return &refusal{status, strings.TrimSpace(detail)}
-}

@@ -11,6 +11,7 @@ import (
 	textlanguage "golang.org/x/text/language"
 	"golang.org/x/text/language/display"
 	"golang.org/x/text/message"
+	"golang.org/x/text/unicode/bidi"
 )
 
 // A language is one that the console speaks.
@@ -115,5 +116,23 @@ func (w *words) write(value any) string {
 	case int, int32, int64, uint64:
 		return w.numbers.Sprintf("%d", value)
 	}
-	return fmt.Sprint(value)
+	return isolated(fmt.Sprint(value))
+}
+
+// isolated keeps a text that runs from right to left, or that turns the text around it, from disordering the phrase it stands in. Source: Unicode
+// Standard Annex 9, isolates; it is what <bdi> does in HTML.
+func isolated(s string) string {
+	const firstStrong, end = "\u2068", "\u2069"
+	turns := func(c rune) bool {
+		class, _ := bidi.LookupRune(c)
+		switch class.Class() {
+		case bidi.R, bidi.AL, bidi.RLE, bidi.RLO, bidi.RLI, bidi.LRE, bidi.LRO, bidi.LRI, bidi.FSI, bidi.PDF, bidi.PDI:
+			return true
+		}
+		return false
+	}
+	if !strings.ContainsFunc(s, turns) {
+		return s
+	}
+	return firstStrong + strings.ReplaceAll(s, end, "") + end
 }

@@ -216,3 +216,10 @@ func (w *world) do(browser *http.Client, r *http.Request, headers []string) seen
 	require.NotContains(w.t, string(body), "⟦", "a phrase is missing")
 	return seen{res.StatusCode, res.Header, string(body)}
 }
+
+// inJapanese has a browser choose Japanese.
+func (w *world) inJapanese(browser *http.Client) *http.Client {
+	w.t.Helper()
+	require.Equal(w.t, http.StatusSeeOther, w.post(browser, "/console/preferences", "lang", "ja", "back", "/").status)
+	return browser
+}

@@ -21,6 +21,8 @@ type problem struct {
 	details []problemDetail
 	header  http.Header // what goes with it; nil: nothing
 	cause   error       // for the log, not for the caller
+
+	said *lifecycle.Said // what message says, for those who say it in another language; nil: it has no name
 }
 
 // A problemDetail is one of several things that are wrong.
@@ -73,6 +75,15 @@ const (
 var codes = map[int]string{400: codeBadRequest, 401: codeUnauthorized, 403: codeForbidden, 404: codeNotFound, 405: codeMethod,
 	408: codeTimeout, 409: codeConflict, 412: codeStale, 413: codeTooLarge, 415: codeMedia, 424: codeDependency, 428: codeNoMatch,
 	429: codeTooMany, 431: codeHeaders, 500: codeInternal, 503: codeUnavailable, 504: codeUnavailable}
+
+// ProblemCodes are the codes of all problems, those of details apart.
+func ProblemCodes() []string {
+	all := []string{codeNameConflict, codeWrongStatus, string(lifecycle.WrongStanding), string(lifecycle.OnHold)}
+	for _, code := range codes {
+		all = append(all, code)
+	}
+	return all
+}
 
 func codeOf(status int) string {
 	switch code := codes[status]; {
@@ -137,7 +148,7 @@ func stale() *problem {
 
 // refusedBy tells why the relationship, or the partner's standing, does not allow something.
 func refusedBy(r *lifecycle.Refusal) *problem {
-	p := &problem{status: http.StatusConflict, code: codeWrongStatus, message: sentence(r.Error())}
+	p := &problem{status: http.StatusConflict, code: codeWrongStatus, message: sentence(r.Error()), said: r.Told()}
 	switch r.Reason {
 	case lifecycle.WrongStanding:
 		p.status, p.code = http.StatusForbidden, string(lifecycle.WrongStanding)
@@ -207,6 +218,8 @@ type envelope struct {
 		Code       string          `json:"code"`
 		Message    string          `json:"message"`
 		Details    []problemDetail `json:"details,omitempty"`
+		Sentence   string          `json:"sentence,omitempty"` // ours: a name for what message says
+		Facts      map[string]any  `json:"facts,omitempty"`    // ours: what it speaks of
 		InnerError struct {
 			Date    string `json:"date"`
 			Request string `json:"request-id"`
@@ -219,6 +232,9 @@ type envelope struct {
 func (p *problem) body(now time.Time, request, client string) json.RawMessage {
 	var e envelope
 	e.Error.Code, e.Error.Message, e.Error.Details = p.code, p.message, p.details
+	if p.said != nil {
+		e.Error.Sentence, e.Error.Facts = p.said.Code, p.said.Facts
+	}
 	e.Error.InnerError.Date = lifecycle.FormatInstant(now)
 	e.Error.InnerError.Request, e.Error.InnerError.Client = request, client
 	return asJSON(e)

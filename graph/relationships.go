@@ -339,7 +339,7 @@ func (x *exchange) changeLocked(c *lifecycle.Case, r *lifecycle.Record, w *lifec
 	}
 	if frozen {
 		return lifecycle.Decision{}, &lifecycle.Refusal{Action: x.action(lifecycle.Edit, lifecycle.Partner), Reason: lifecycle.WrongStatus, Status: r.Status,
-			Why:     "the relationship is " + string(r.Status) + ", and only autoExtendDuration may be changed then, and Global Administrator taken out of accessDetails",
+			Why:     lifecycle.OnlyAutoExtend.Say("status", r.Status),
 			Allowed: lifecycle.AllowedActions(r, c.Standing, lifecycle.Partner)}
 	}
 	return c.Act(x.policy, x.now, actions...)

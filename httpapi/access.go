@@ -92,7 +92,7 @@ func (b *bearer) refused(needs Scope) *Problem {
 	case b.Role != lifecycle.Operator:
 		return roleMissing.problem("This is for operators, and %q has the role %s in a tenant.", b.Name, b.Role)
 	}
-	p := scopeMissing.problem("This needs the scope %q, and the token %q has %s.", needs, b.Name, listScopes(b.scopes))
+	p := scopeMissing.says(needsScope.Say("scope", needs, "name", b.Name, "scopes", listScopes(b.scopes)))
 	p.header("WWW-Authenticate", fmt.Sprintf(`Bearer realm="tenure", error="insufficient_scope", scope=%q`, needs))
 	return p
 }
@@ -168,13 +168,13 @@ func (s *Server) identifyBearer(r *http.Request, values []string, pattern string
 		return s.identifyJWT(r, token)
 	}
 	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || !tokenForm.MatchString(token) {
-		return nil, notKnown("The Authorization header does not hold one bearer token, which looks like " + tokenPrefix + " and 43 characters.")
+		return nil, notKnown(noBearerToken.Say("prefix", tokenPrefix))
 	}
 	hash := HashToken(token)
 	found, err := s.store.TokenByHash(r.Context(), hash)
 	if errors.Is(err, lifecycle.ErrNotFound) {
 		s.scrapers.Delete(string(hash))
-		return nil, notKnown("The token is not known, or not any more.")
+		return nil, notKnown(noSuchToken.Say())
 	}
 	if err != nil && s.scrapedBefore(pattern, string(hash)) {
 		return nil, nil
@@ -193,8 +193,8 @@ func (s *Server) identifyBearer(r *http.Request, values []string, pattern string
 	return b, nil
 }
 
-func notKnown(detail string) *Problem {
-	p := tokenUnknown.problem("%s", detail)
+func notKnown(said *lifecycle.Said) *Problem {
+	p := tokenUnknown.says(said)
 	p.header("WWW-Authenticate", `Bearer realm="tenure", error="invalid_token"`)
 	return p
 }
@@ -209,23 +209,22 @@ func listScopes(scopes []string) string {
 // permitLocal is the rule while there is no token: whoever works on this machine may do everything, and nobody else may do
 // anything, be it through the network, a proxy, or a web page that somebody here looks at.
 func (s *Server) permitLocal(r *http.Request) *Problem {
-	const next = " `tenure token create NAME --scope SCOPE` makes a token, and with it requests are answered from everywhere."
 	if !isLoopback(r.RemoteAddr) {
-		return localOnly.problem("While there is no token, only this machine itself is answered." + next)
+		return localOnly.says(onlyThisMachine.Say())
 	}
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
 		if r.Header.Get(name) != "" {
-			return localOnly.problem("While there is no token, nothing is answered through a proxy (the request has a %s header)."+next, name)
+			return localOnly.says(noProxy.Say("header", name))
 		}
 	}
 	if !isLoopbackHost(r.Host) {
 		// A page of evil.example whose name was made to point to 127.0.0.1 would otherwise be of the same origin as we.
-		return localOnly.problem("While there is no token, the host must be localhost or a loopback address, not %s."+next, shorten(r.Host))
+		return localOnly.says(onlyLocalHost.Say("host", shorten(r.Host)))
 	}
 	asIfUnsafe := *r // while everything is open, another origin may not even look
 	asIfUnsafe.Method = http.MethodPost
 	if err := s.crossOrigin.Check(&asIfUnsafe); err != nil {
-		return crossSite.problem("While there is no token, nothing is shown to web pages of another origin." + next)
+		return crossSite.says(noOtherOrigin.Say())
 	}
 	return nil
 }

@@ -220,7 +220,7 @@ func (b *badValues) position(location, value string) *lifecycle.ActivityPosition
 	}
 	at, err := lifecycle.ParseActivityPosition(value)
 	if err != nil {
-		b.refuse(badValue, location, quoted(value), err.Error()+"; take it from next")
+		b.unfit(location, quoted(value), noPlace.Say())
 	}
 	return at
 }

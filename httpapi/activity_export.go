@@ -65,7 +65,7 @@ func (s *Server) exportActivity(ctx context.Context, in *exportActivityInput, co
 	select {
 	case s.exporting <- struct{}{}:
 	default:
-		p := tooManyRequests.problem("%d exports are under way already; wait for one of them.", cap(s.exporting))
+		p := tooManyRequests.says(exportsUnderWay.Say("n", cap(s.exporting)))
 		p.header("Retry-After", "10")
 		return nil, p
 	}

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tenure-dev/tenure/lifecycle"
 )
 
 // A body is read here and not by huma, whose reader takes DRYRUN for dryRun and the last of two rules for the only one,
@@ -102,7 +104,13 @@ func (b *badValues) refuse(k kind, location string, value json.RawMessage, detai
 	} else if b.kind != k {
 		b.kind = badValue
 	}
-	b.bad = append(b.bad, BadValue{location, shortenJSON(value), detail})
+	b.bad = append(b.bad, BadValue{location, shortenJSON(value), detail, Sentence{}})
+}
+
+// unfit refuses a value for an error, which may be a sentence.
+func (b *badValues) unfit(location string, value json.RawMessage, why error) {
+	b.refuse(badValue, location, value, why.Error())
+	b.bad[len(b.bad)-1].Sentence = sentenceOf(lifecycle.SaidBy(why))
 }
 
 // enough says that more need not be looked for.
@@ -190,7 +198,7 @@ func (b *badValues) text(fit func(string) error) func(string, json.RawMessage) {
 			return
 		}
 		if err := fit(text); err != nil {
-			b.refuse(badValue, location, value, err.Error())
+			b.unfit(location, value, err)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func TestEveryBadBodyGetsItsOwnAnswer(t *testing.T) {
 	for _, tt := range tests {
 		w := newWorld(t)
 		p := w.do("POST", "/v1/sweeps", tt.body).problem(tt.kind)
-		require.Equal(t, []BadValue{{tt.location, tt.value, tt.detail}}, p.Errors, tt.body)
+		require.Equal(t, []BadValue{{Location: tt.location, Value: tt.value, Detail: tt.detail}}, p.Errors, tt.body)
 		require.Equal(t, tt.location+": "+tt.detail, p.Detail)
 		require.Empty(t, w.fake.sweeps)
 	}

@@ -317,7 +317,7 @@ func (s *Server) cancelBulk(ctx context.Context, in *bulkInput) (*bulkOutput, er
 		return nil, err
 	}
 	if over != nil && job.State != lifecycle.BulkCancelled {
-		return nil, bulkOver.problem("Bulk job %d is %s, so there was nothing to cancel.", in.ID, job.State)
+		return nil, bulkOver.says(bulkJobOver.Say("job", in.ID, "jobState", job.State))
 	}
 	return &bulkOutput{ShowBulk(&job, s.policy)}, nil
 }

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -18,7 +20,28 @@ var consoleStreams = []string{livePrefix, downloads}
 
 // isConsole says whether the request is for what people look at.
 func (s *Server) isConsole(r *http.Request) bool {
-	return s.console != nil && (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, consolePrefix))
+	return s.console != nil && (r.URL.Path == "/" || r.URL.Path+"/" == consolePrefix || strings.HasPrefix(r.URL.Path, consolePrefix) || s.isLost(r))
+}
+
+// isLost says whether somebody at a browser asks for a page that there is not: the console tells them, and shows a way back.
+func (s *Server) isLost(r *http.Request) bool {
+	if r.Method != http.MethodGet || !strings.Contains(r.Header.Get("Accept"), "text/html") || s.isGraph(r) {
+		return false
+	}
+	_, pattern := s.mux.Handler(r)
+	return pattern == ""
+}
+
+// consoleAt is where people find the console on the machine itself, or wherever callers reach the server.
+func (s *Server) consoleAt(listening net.Addr) string {
+	if s.publicURL != "" {
+		return s.publicURL + "/"
+	}
+	host, port, err := net.SplitHostPort(listening.String())
+	if a, bad := netip.ParseAddr(host); err != nil || bad == nil && a.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
 }
 
 // consoleRoute is the pattern of a request to the console: what callers make up must not become series.

@@ -193,7 +193,7 @@ func (b *badValues) place(location, value string) (after lifecycle.Contact) {
 	}
 	parts := strings.SplitN(value, "/", 3)
 	if len(parts) < 3 || !lifecycle.IsGUID(parts[0]) {
-		b.refuse(badValue, location, quoted(value), "is not a place in the list; take it from next")
+		b.unfit(location, quoted(value), noPlace.Say())
 		return after
 	}
 	return lifecycle.Contact{TenantID: strings.ToLower(parts[0]), Role: lifecycle.Role(parts[1]), Mail: parts[2]}
@@ -202,7 +202,7 @@ func (b *badValues) place(location, value string) (after lifecycle.Contact) {
 // tenant reads a tenant id; an empty one stays empty.
 func (b *badValues) tenant(location, value string) string {
 	if value != "" && !lifecycle.IsGUID(value) {
-		b.refuse(badValue, location, quoted(value), "is not a GUID")
+		b.unfit(location, quoted(value), lifecycle.NoGUID.Say())
 	}
 	return strings.ToLower(value)
 }

@@ -56,8 +56,8 @@ func TestContactsThatWillNotDoAreRefusedAndTheOthersTaken(t *testing.T) {
 	require.Equal(t, 200, r.status, "%s", r.body)
 	require.JSONEq(t, `{"created":2,"updated":0,"unchanged":0,"offered":0,"refused":[
 		{"index":0,"faults":[{"field":"tenantId","value":"`+contoso+`","reason":"has enough contacts"}]},
-		{"index":1,"faults":[{"field":"preferredLanguage","value":"?","reason":"is not a BCP 47 language tag; write it like ja or en-GB, or leave it empty"},
-			{"field":"timeZone","value":"Mars","reason":"is not a time zone of the IANA database; write it like Asia/Tokyo, or leave it empty"}]},
+		{"index":1,"faults":[{"field":"preferredLanguage","value":"?","reason":"is not a BCP 47 language tag; write it like ja or en-GB, or leave it empty","sentence":"noLanguage"},
+			{"field":"timeZone","value":"Mars","reason":"is not a time zone of the IANA database; write it like Asia/Tokyo, or leave it empty","sentence":"noTimeZone"}]},
 		{"index":3,"faults":[{"field":"mail","value":"ANN@partner.example","reason":"is in the list twice with this tenant and role, first at body[2]; that one counts"}]}]}`, string(r.body))
 }
 

@@ -237,7 +237,7 @@ func (in *customerActionInput) reason() (string, *Problem) {
 		err = badReason(strings.TrimSpace(reason))
 	}
 	if err != nil {
-		return "", refused(badValue, []BadValue{{"header.Tenure-Reason", in.Reason, err.Error()}})
+		return "", refused(badValue, []BadValue{{"header.Tenure-Reason", in.Reason, err.Error(), sentenceOf(lifecycle.SaidBy(err))}})
 	}
 	return strings.TrimSpace(reason), nil
 }
@@ -345,7 +345,7 @@ func (b *badValues) approval(body json.RawMessage) (customer lifecycle.Tenant) {
 		b.object(location, value, instead,
 			field("tenantId", b.text(func(s string) error {
 				if customer.TenantID = strings.ToLower(s); !lifecycle.IsGUID(s) {
-					return errors.New("is not a GUID")
+					return lifecycle.NoGUID.Say()
 				}
 				return nil
 			})),
@@ -359,9 +359,9 @@ func badCustomerName(s string) error {
 	const longest = 256
 	switch {
 	case utf8.RuneCountInString(s) > longest:
-		return fmt.Errorf("has more than %d characters", longest)
+		return longerThan.Say("most", longest)
 	case strings.ContainsFunc(s, unicode.IsControl) || strings.ContainsAny(s, "\u2028\u2029"):
-		return errors.New("contains a control character; take it out")
+		return holdsControl.Say()
 	}
 	return nil
 }
@@ -387,11 +387,11 @@ func (in *customerActionInput) approving(sent lifecycle.Tenant, r *lifecycle.Rec
 	by, who := in.caller(), sent
 	switch {
 	case by.Role != lifecycle.Operator && sent.TenantID != "" && sent.TenantID != by.Tenant:
-		return who, refused(badValue, []BadValue{{"body.customer.tenantId", sent.TenantID, "is not the caller's tenant; leave it out"}})
+		return who, refused(badValue, []BadValue{{"body.customer.tenantId", sent.TenantID, "is not the caller's tenant; leave it out", Sentence{}}})
 	case by.Role != lifecycle.Operator:
 		who.TenantID = by.Tenant
 	case sent.TenantID == "" && r.Customer.TenantID == "":
-		return who, refused(badValue, []BadValue{{"body.customer.tenantId", nil, "is missing: the request names no customer, so say for whom it is approved"}})
+		return who, refused(badValue, []BadValue{{"body.customer.tenantId", nil, customerMissing.English, sentenceOf(customerMissing.Say())}})
 	case sent.TenantID == "":
 		who.TenantID = r.Customer.TenantID
 	}

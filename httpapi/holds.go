@@ -194,6 +194,7 @@ func readHold(body json.RawMessage) (h lifecycle.Hold, p *Problem) {
 	if errors.As(h.Check(), &faults) {
 		for _, f := range faults {
 			bad.refuse(badValue, "body."+f.Field, sentOf(f.Value), f.Reason)
+			bad.bad[len(bad.bad)-1].Sentence = sentenceOf(f.Said)
 		}
 	}
 	return h, bad.problem()

@@ -41,7 +41,7 @@ func (s *Server) identifyJWT(r *http.Request, token string) (*bearer, *Problem) 
 	case errors.Is(err, ErrNoRole):
 		return nil, roleMissing.problem("%s.", upperFirst(err.Error()))
 	case errors.Is(err, ErrTokenInvalid):
-		return nil, notKnown(upperFirst(err.Error()) + ".")
+		return nil, notKnown(tokenNotGood.Say("why", upperFirst(err.Error())))
 	case err != nil:
 		p := issuerAway.problem("The issuer of the token does not answer, so nobody knows whether it is good. Ask again; tokens of tenure's own go on working.")
 		p.header("Retry-After", "10")

@@ -175,7 +175,7 @@ func known[T ~string](value T, all []T) error {
 func appendID(ids *[]lifecycle.NoticeID, s string) error {
 	id, err := lifecycle.ParseNoticeID(s)
 	if err != nil {
-		return errors.New(noNoticeID)
+		return noNoticeID.Say()
 	}
 	*ids = append(*ids, id)
 	return nil
@@ -186,11 +186,11 @@ func badReason(s string) error {
 	const longest = 500
 	switch n := utf8.RuneCountInString(s); {
 	case strings.TrimSpace(s) == "":
-		return errors.New("is empty; say why")
+		return reasonEmpty.Say()
 	case n > longest:
-		return fmt.Errorf("has %d characters; at most %d are allowed", n, longest)
+		return reasonTooLong.Say("n", n, "most", longest)
 	case strings.ContainsFunc(s, unicode.IsControl):
-		return errors.New("contains a control character; take it out")
+		return holdsControl.Say()
 	}
 	return nil
 }

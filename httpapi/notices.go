@@ -36,7 +36,6 @@ type NoticeList struct {
 const (
 	noticesPath = "/v1/notices"
 	noticeTag   = "Notices"
-	noNoticeID  = "is not the id of a notice; it looks like 1042-7-1"
 )
 
 func (s *Server) addNotices() {
@@ -117,7 +116,7 @@ func (s *Server) listNotices(ctx context.Context, in *listNoticesInput) (*listNo
 		return nil, p
 	}
 	if q.Mail != "" && !in.answer.bearer.manages() {
-		return nil, scopeMissing.problem("To search by address needs the scope %q.", ScopeManage)
+		return nil, scopeMissing.says(addressNeedsScope.Say("scope", ScopeManage))
 	}
 	letters, err := s.store.Letters(ctx, q)
 	if err != nil {
@@ -164,7 +163,7 @@ func (b *badValues) noticeID(location, value string) (id lifecycle.NoticeID) {
 	}
 	id, err := lifecycle.ParseNoticeID(value)
 	if err != nil {
-		b.refuse(badValue, location, quoted(value), noNoticeID)
+		b.unfit(location, quoted(value), noNoticeID.Say())
 	}
 	return id
 }
@@ -176,7 +175,7 @@ func (b *badValues) instant(location, value string) (at time.Time) {
 	}
 	at, err := lifecycle.ParseInstant(value)
 	if err != nil {
-		b.refuse(badValue, location, quoted(value), err.Error())
+		b.unfit(location, quoted(value), err)
 	}
 	return at
 }

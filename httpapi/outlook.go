@@ -181,7 +181,7 @@ func lookedTooFar(doing string, err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	p := timedOut.problem("There are more relationships than can be looked at while a request waits. Ask for those of one partner, or for a nearer time; or run `tenure plan` or `tenure forecast`.")
+	p := timedOut.says(tooManyToPlan.Say())
 	p.cause = err
 	return p
 }

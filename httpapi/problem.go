@@ -26,7 +26,7 @@ type Problem struct {
 	Detail    string     `json:"detail" doc:"What went wrong this time"`
 	RequestID string     `json:"requestId" doc:"As in the X-Request-Id header and in the log"`
 	Errors    []BadValue `json:"errors,omitempty" nullable:"false" maxItems:"10" doc:"Each value that was refused, up to ten"`
-
+	Sentence
 	headers http.Header      // to be sent along
 	cause   error            // for the log only
 	code    lifecycle.Reason // in the log of activities; empty: the kind
@@ -37,6 +37,27 @@ type BadValue struct {
 	Location string `json:"location" example:"body.rules[0]" doc:"Where it stands: in the body, the query, the path or a header"`
 	Value    any    `json:"value,omitempty" doc:"What was sent there, cut if it is long"`
 	Detail   string `json:"detail" doc:"What is wrong with it"`
+	Sentence
+}
+
+// A Sentence is what detail says, for those who say it in another language.
+type Sentence struct {
+	Name  string         `json:"sentence,omitempty" example:"sweepOver" doc:"A name that stays the same for what detail says; missing: it has none"`
+	Facts map[string]any `json:"facts,omitempty" doc:"What it speaks of, by name"`
+}
+
+// sentenceOf is what was said; nil is the empty Sentence.
+func sentenceOf(said *lifecycle.Said) Sentence {
+	if said == nil {
+		return Sentence{}
+	}
+	return Sentence{said.Code, said.Facts}
+}
+
+// with names what the problem says.
+func (p *Problem) with(said *lifecycle.Said) *Problem {
+	p.Sentence = sentenceOf(said)
+	return p
 }
 
 // A kind is a kind of problem. Its slug is part of the contract, and a heading in docs/http.md.
@@ -100,12 +121,24 @@ var kinds = []kind{badJSON, unreadableBody, tokenMissing, tokenUnknown, scopeMis
 	notWaiting, staleOrder, enoughTargets, bodyTooLarge, wrongContentType, badValue, unknownField, unknownRule,
 	keyReused, tooManyRequests, headersTooLarge, internal, issuerAway, clockAstray, queueAway, timedOut, notReady}
 
+// ProblemKinds are the names of all kinds of problem, as the type of a problem ends.
+func ProblemKinds() []string {
+	slugs := make([]string, len(kinds))
+	for i, k := range kinds {
+		slugs[i] = k.slug
+	}
+	return slugs
+}
+
 const (
 	problemType    = "https://github.com/tenure-dev/tenure/blob/main/docs/http.md#"
 	problemContent = "application/problem+json"
 	internalDetail = "The cause is in the log, under the request id."
 	mostBadValues  = 10
 )
+
+// says is a problem of which detail is a sentence.
+func (k kind) says(said *lifecycle.Said) *Problem { return k.problem("%s", said).with(said) }
 
 func (k kind) problem(format string, args ...any) *Problem {
 	return &Problem{Type: problemType + k.slug, Title: k.title, Status: k.status, Detail: fmt.Sprintf(format, args...)}
@@ -216,7 +249,7 @@ func fromHuma(m *huma.ErrorModel) *Problem {
 	}
 	var bad []BadValue
 	for _, e := range m.Errors {
-		bad = append(bad, BadValue{e.Location, shortenValue(e.Value), e.Message})
+		bad = append(bad, BadValue{e.Location, shortenValue(e.Value), e.Message, Sentence{}})
 	}
 	// Huma goes through unknown query parameters in the order of a map.
 	slices.SortStableFunc(bad, func(a, b BadValue) int { return strings.Compare(a.Location, b.Location) })

@@ -30,6 +30,7 @@ type ContactFault struct {
 	Field  string `json:"field" example:"timeZone"`
 	Value  string `json:"value,omitempty" doc:"What was sent there, cut if it is long"`
 	Reason string `json:"reason"`
+	Sentence
 }
 
 type putContactsInput struct{ Asked }
@@ -76,7 +77,7 @@ type sentContacts struct {
 func (c *sentContacts) refuse(index int, faults ...lifecycle.Fault) {
 	r := ContactRefused{Index: index}
 	for _, f := range faults {
-		r.Faults = append(r.Faults, ContactFault{f.Field, shorten(f.Value), f.Reason})
+		r.Faults = append(r.Faults, ContactFault{f.Field, shorten(f.Value), f.Reason, sentenceOf(f.Said)})
 	}
 	c.refused = append(c.refused, r)
 }
@@ -94,7 +95,7 @@ func (c *sentContacts) nothingTaken() *Problem {
 	var bad []BadValue
 	for _, r := range c.refused {
 		for _, f := range r.Faults {
-			bad = append(bad, BadValue{c.location(r.Index) + "." + f.Field, shortenValue(f.Value), f.Reason})
+			bad = append(bad, BadValue{c.location(r.Index) + "." + f.Field, shortenValue(f.Value), f.Reason, f.Sentence})
 		}
 	}
 	return refused(badValue, bad)

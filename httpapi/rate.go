@@ -79,8 +79,8 @@ func (s *Server) restrain(b *bearer) *Problem {
 	if wait == 0 {
 		return nil
 	}
-	p := tooManyRequests.problem("This caller may ask %s times a second, and %d times at once after a pause; wait %s.",
-		strconv.FormatFloat(s.allowances.rate.PerSecond, 'f', -1, 64), s.allowances.rate.Burst, seconds(wait.Round(time.Millisecond)))
+	p := tooManyRequests.says(askedTooOften.Say("rate", strconv.FormatFloat(s.allowances.rate.PerSecond, 'f', -1, 64),
+		"burst", s.allowances.rate.Burst, "wait", seconds(wait.Round(time.Millisecond))))
 	p.header("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	return p
 }

@@ -22,11 +22,11 @@ type RefusedAction struct {
 // refusedAction tells a refusal as a problem.
 func refusedAction(r *lifecycle.Refusal) problemDocument {
 	if r.Reason == lifecycle.WrongStanding {
-		p := badStanding.problem("%s.", upperFirst(r.Error()))
+		p := badStanding.problem("%s.", upperFirst(r.Error())).with(r.Told())
 		p.code = r.Reason
 		return p
 	}
-	p := &RefusedAction{*actionRefused.problem("%s.", upperFirst(r.Error())), string(r.Status), []string{}}
+	p := &RefusedAction{*actionRefused.problem("%s.", upperFirst(r.Error())).with(r.Told()), string(r.Status), []string{}}
 	p.code = r.Reason
 	for _, allowed := range r.Allowed {
 		p.Allowed = append(p.Allowed, string(allowed))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"syscall"
 )
 
 // ErrNeedsToken is why a server does not start on an address that others can reach while there is no token.
@@ -18,6 +19,9 @@ var ErrNeedsToken = errors.New("an address that is not loopback needs a token")
 // [Server.Serve].
 func (s *Server) Listen(ctx context.Context, addr string) (net.Listener, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listening on %s: %w; if that is another tenure, stop it first, or name another address with --listen", addr, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", addr, err)
 	}
@@ -54,7 +58,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	server.RegisterOnShutdown(sync.OnceFunc(func() { close(s.stopping) }))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
-	s.log.Info("listening", "address", ln.Addr().String())
+	if s.console == nil {
+		s.log.Info("listening", "address", ln.Addr().String())
+	} else {
+		s.log.Info("listening", "address", ln.Addr().String(), "console", s.consoleAt(ln.Addr()))
+	}
 	select {
 	case err := <-served:
 		return fmt.Errorf("serving on %s: %w", ln.Addr(), err)

@@ -44,7 +44,7 @@ func (s *Server) SignIn(r *http.Request, token, before string) (secret string, e
 	switch {
 	case p != nil:
 	case b.Role != lifecycle.Operator:
-		p = roleMissing.problem("The console is for operators, and %q has the role %s in a tenant. Ask the API, which answers them.", b.Name, b.Role)
+		p = roleMissing.says(consoleForOperators.Say("name", b.Name, "role", b.Role))
 	default:
 		p = b.refused(ScopeRead)
 	}
@@ -69,7 +69,7 @@ func (s *Server) restrainSignIn(r *http.Request) *Problem {
 	if wait == 0 {
 		return nil
 	}
-	p := tooManyRequests.problem("Too many have tried to sign in from your address; wait %s and try again.", seconds(wait.Round(time.Second)+time.Second))
+	p := tooManyRequests.says(signInsTooOften.Say("wait", seconds(wait.Round(time.Second)+time.Second)))
 	p.header("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	return p
 }

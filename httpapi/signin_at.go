@@ -97,7 +97,7 @@ func (s *Server) SignOutAt(r *http.Request) string {
 // be known again, the issuer shows them nothing.
 func (s *Server) LeaveToSignIn(r *http.Request, back string, again bool) (address, kept string, err error) {
 	if s.signInAt == nil {
-		return "", "", unknownPath.problem("Nobody signs in at an issuer here; show a token.")
+		return "", "", unknownPath.says(noIssuer.Say())
 	}
 	begun := attempt{rand.Text(), rand.Text(), oauth2.GenerateVerifier(), back, again}
 	config, _, err := s.signInAt.config(r.Context(), s.callback(r), s.wall())
@@ -123,7 +123,7 @@ func (s *Server) ReturnFromSignIn(r *http.Request, kept, secret string) (now, ba
 	text, broken := base64.RawURLEncoding.DecodeString(kept)
 	if broken != nil || json.Unmarshal(text, &begun) != nil || begun.State == "" || s.signInAt == nil ||
 		subtle.ConstantTimeCompare([]byte(begun.State), []byte(r.URL.Query().Get("state"))) != 1 {
-		return "", "", time.Time{}, tokenUnknown.problem("This is not the end of a sign-in that began in this browser, or it took too long; sign in again.")
+		return "", "", time.Time{}, tokenUnknown.says(otherSignIn.Say())
 	}
 	who, err := s.whoReturns(r, &begun)
 	if err != nil {
@@ -137,18 +137,18 @@ func (s *Server) ReturnFromSignIn(r *http.Request, kept, secret string) (now, ba
 func (s *Server) whoReturns(r *http.Request, begun *attempt) (Identity, error) {
 	if refused := r.URL.Query().Get("error"); refused != "" {
 		if begun.Again {
-			return Identity{}, tokenUnknown.problem("The issuer does not know you any more: %s. Sign in again.", shorten(refused))
+			return Identity{}, tokenUnknown.says(issuerKnowsNoMore.Say("why", shorten(refused)))
 		}
-		return Identity{}, tokenUnknown.problem("The issuer has not let you in: %s. Sign in again.", shorten(refused))
+		return Identity{}, tokenUnknown.says(issuerRefused.Say("why", shorten(refused)))
 	}
 	who, err := s.signInAt.exchange(r.Context(), s.callback(r), r.URL.Query().Get("code"), begun, s.wall())
 	switch {
 	case errors.Is(err, ErrNoRole), err == nil && who.Role != lifecycle.Operator:
-		return Identity{}, roleMissing.problem("The console is for operators, and the issuer does not say that you are one: ask whoever manages it for a role in the claim %s.", s.signInAt.verifier.claim)
+		return Identity{}, roleMissing.says(issuerNamesNoOperator.Say("claim", s.signInAt.verifier.claim))
 	case err == nil && !slices.Contains(who.Scopes, string(ScopeRead)) && !slices.Contains(who.Scopes, string(ScopeManage)):
-		return Identity{}, scopeMissing.problem("The console needs the scope %q, and the issuer's word gives you %s.", ScopeRead, listScopes(who.Scopes))
+		return Identity{}, scopeMissing.says(issuerGivesNoScope.Say("scope", ScopeRead, "scopes", listScopes(who.Scopes)))
 	case errors.Is(err, ErrTokenInvalid):
-		return Identity{}, notKnown(upperFirst(err.Error()) + ".")
+		return Identity{}, notKnown(tokenNotGood.Say("why", upperFirst(err.Error())))
 	case err != nil:
 		return Identity{}, s.issuerSilent(err)
 	}

@@ -190,7 +190,7 @@ func ShowStatus(c *lifecycle.Condition, p *lifecycle.Policy) Status {
 			Dead: c.Notices[lifecycle.NoticeDead], NoRecipient: c.Notices[lifecycle.NoticeNoRecipient], Unknown: c.Unknown},
 	}
 	for _, concern := range concerns {
-		shown.Concerns = append(shown.Concerns, Concern{string(concern.What), concern.Subject, concern.Text, concern.Next})
+		shown.Concerns = append(shown.Concerns, Concern{string(concern.What), concern.Subject, concern.Text.Error(), concern.Next.Error()})
 	}
 	for i := range c.Rules {
 		shown.Rules = append(shown.Rules, showStatusRule(c, &c.Rules[i], p))

@@ -245,7 +245,7 @@ func (s *Server) requestSweep(ctx context.Context, in *requestSweepInput) (*requ
 	}
 	sweep, opened, err := s.sweeper.RequestSweep(ctx, rules, dryRun, in.IdempotencyKey)
 	if errors.Is(err, lifecycle.ErrKeyReused) {
-		return nil, refused(keyReused, []BadValue{{"header.Idempotency-Key", in.IdempotencyKey, "was used for a request with other rules or another dryRun; take a new key"}})
+		return nil, refused(keyReused, []BadValue{{"header.Idempotency-Key", in.IdempotencyKey, "was used for a request with other rules or another dryRun; take a new key", Sentence{}}})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("requesting a sweep: %w", err)
@@ -311,7 +311,7 @@ func (s *Server) cancelSweep(ctx context.Context, in *sweepInput) (*cancelSweepO
 		return nil, fmt.Errorf("reading sweep %d: %w", in.ID, err)
 	}
 	if over != nil && sweep.State != lifecycle.SweepCancelled {
-		return nil, notRunning.problem("Sweep %d is %s, so there was nothing to cancel.", in.ID, sweep.State)
+		return nil, notRunning.says(sweepOver.Say("sweep", in.ID, "state", sweep.State))
 	}
 	return &cancelSweepOutput{Body: Show(&sweep)}, nil
 }

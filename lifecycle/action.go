@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -57,7 +58,7 @@ type Refusal struct {
 	Action  Action
 	Reason  Reason       // in a word, for programs
 	Status  Status       // in which the record was met
-	Why     string       // for people
+	Why     *Said        // for people
 	Allowed []ActionKind // what the same actor may ask for now
 }
 
@@ -78,6 +79,14 @@ func (r *Refusal) Error() string {
 		allowed = "possible now: " + strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s by %s refused: %s; %s", r.Action.Kind, r.Action.By, r.Why, allowed)
+}
+
+// Told is why, with the facts that the whole refusal speaks of: the action, and what else is allowed.
+func (r *Refusal) Told() *Said {
+	told := &Said{Code: r.Why.Code, Facts: map[string]any{}, text: r.Why.text}
+	maps.Copy(told.Facts, r.Why.Facts)
+	told.Facts["action"], told.Facts["allowed"] = r.Action.Kind, append([]ActionKind{}, r.Allowed...)
+	return told
 }
 
 // Is makes every Refusal an [ErrRefused].
@@ -112,33 +121,52 @@ func AllowedActions(r *Record, standing Standing, by Actor) []ActionKind {
 	var allowed []ActionKind
 	for _, t := range Transitions {
 		a := Action{Kind: t.Action, By: by}
-		if t.Action != "" && t.From == r.Status && slices.Contains(t.By, by) && standing.Allows(t.Action, by) && contentForbids(r, a) == "" {
+		if t.Action != "" && t.From == r.Status && slices.Contains(t.By, by) && standing.Allows(t.Action, by) && contentForbids(r, a) == nil {
 			allowed = append(allowed, t.Action)
 		}
 	}
 	return allowed
 }
 
-// contentForbids says why the record's content, its status apart, forbids a; empty where it does not.
-func contentForbids(r *Record, a Action) string {
+// contentForbids says why the record's content, its status apart, forbids a; nil where it does not.
+func contentForbids(r *Record, a Action) *Said {
 	switch holds := r.HoldsGlobalAdministrator(); {
 	case a.Kind == SetAutoExtend && holds && r.Status.Locked(): // while it is drafted, any field may be changed
-		return "it holds Global Administrator, and such a relationship is never extended; remove that role first"
+		return holdsAdministrator.Say()
 	case a.Kind == Approve && a.Customer.TenantID != "" && a.Customer.TenantID == r.Partner:
-		return "a partner cannot approve what it asks for itself"
+		return ownRequest.Say()
 	case a.Kind == Approve && a.named && r.Customer.TenantID == "" && a.Customer.TenantID == "":
-		return "it names no customer; say who approves"
+		return namesNoCustomer.Say()
 	case a.Kind == Approve && r.Customer.TenantID != "" && a.Customer.TenantID != "" && a.Customer.TenantID != r.Customer.TenantID:
-		return "another customer was asked"
+		return otherCustomer.Say()
 	case (a.Kind == Reassign || a.Kind == Unassign) && r.Assigned == 0:
-		return "no group has access to it"
+		return noGroupHasAccess.Say()
 	case a.Kind == RemoveGlobalAdministrator && !holds:
-		return "it does not hold Global Administrator"
+		return holdsNoAdministrator.Say()
 	}
-	return ""
+	return nil
 }
 
-// Why an action was refused.
+// What an action is refused with.
+var (
+	holdsAdministrator   = NewSentence("holdsGlobalAdministrator", "it holds Global Administrator, and such a relationship is never extended; remove that role first")
+	holdsNoAdministrator = NewSentence("holdsNoGlobalAdministrator", "it does not hold Global Administrator")
+	ownRequest           = NewSentence("ownRequest", "a partner cannot approve what it asks for itself")
+	namesNoCustomer      = NewSentence("namesNoCustomer", "it names no customer; say who approves")
+	otherCustomer        = NewSentence("otherCustomer", "another customer was asked")
+	noGroupHasAccess     = NewSentence("noGroupHasAccess", "no group has access to it")
+	unknownAction        = NewSentence("unknownAction", `the action "{name}" is unknown`)
+	statusForbids        = NewSentence("statusForbids", "the relationship is {status}")
+	notForThisSide       = NewSentence("notForThisSide", "while the relationship is {status}, this is not for the {side}")
+	standingForbids      = NewSentence("standingForbids", "the partner is {standing}")
+	withheldForbids      = NewSentence("timerOnHold", "{rule} fell due at {at} and is on hold; whoever runs this deployment can release it")
+
+	// OnlyAutoExtend is why nothing else of a relationship that is not a draft any more is changed.
+	OnlyAutoExtend = NewSentence("onlyAutoExtend",
+		"the relationship is {status}, and only autoExtendDuration may be changed then, and Global Administrator taken out of accessDetails")
+)
+
+// Why an action was refused, in a word.
 const (
 	WrongStatus   Reason = "wrongStatus"   // the status of the record does not allow it
 	WrongActor    Reason = "wrongActor"    // this is for somebody else to do
@@ -159,23 +187,22 @@ func (d *Decision) act(p *Policy, a Action) *Refusal {
 // lawful is the transition that the action takes, or why there is none.
 func (d *Decision) lawful(a Action) (*Transition, *Refusal) {
 	r := &d.Record
-	refuse := func(reason Reason, format string, args ...any) (*Transition, *Refusal) {
-		return nil, &Refusal{Action: a, Reason: reason, Status: r.Status, Why: fmt.Sprintf(format, args...),
-			Allowed: AllowedActions(r, a.Standing, a.By)}
+	refuse := func(reason Reason, why *Said) (*Transition, *Refusal) {
+		return nil, &Refusal{Action: a, Reason: reason, Status: r.Status, Why: why, Allowed: AllowedActions(r, a.Standing, a.By)}
 	}
 	t := transition(func(t *Transition) bool { return t.Action == a.Kind && t.From == r.Status })
 	switch {
 	case a.Kind == "" || transition(func(t *Transition) bool { return t.Action == a.Kind }) == nil:
-		return refuse(WrongContent, "the action %q is unknown", a.Kind)
+		return refuse(WrongContent, unknownAction.Say("name", string(a.Kind)))
 	case t == nil:
-		return refuse(WrongStatus, "the relationship is %s", r.Status)
+		return refuse(WrongStatus, statusForbids.Say("status", r.Status))
 	case !slices.Contains(t.By, a.By):
-		return refuse(WrongActor, "while the relationship is %s, this is not for the %s", r.Status, a.By)
+		return refuse(WrongActor, notForThisSide.Say("status", r.Status, "side", a.By))
 	case !a.Standing.Allows(a.Kind, a.By):
-		return refuse(WrongStanding, "the partner is %s", a.Standing)
+		return refuse(WrongStanding, standingForbids.Say("standing", a.Standing))
 	}
-	if why := contentForbids(r, a); why != "" {
-		return refuse(WrongContent, "%s", why)
+	if why := contentForbids(r, a); why != nil {
+		return refuse(WrongContent, why)
 	}
 	return t, nil
 }

@@ -176,18 +176,18 @@ func (d *Decision) assign(p *Policy, t *Transition, a Action, assigned *Assignme
 func assignmentFaults(r *Record, group string, roles []string) Faults {
 	var faults Faults
 	if !IsGUID(group) {
-		faults = append(faults, Fault{"accessContainer.accessContainerId", group, "is not a GUID; name a security group of the partner's"})
+		faults = append(faults, Fault{"accessContainer.accessContainerId", group, "is not a GUID; name a security group of the partner's", nil})
 	}
 	if len(roles) == 0 {
-		faults = append(faults, Fault{"accessDetails.unifiedRoles", "", "is missing; name at least one role of the relationship's"})
+		faults = append(faults, Fault{"accessDetails.unifiedRoles", "", "is missing; name at least one role of the relationship's", nil})
 	}
 	for i, role := range roles {
 		field := fmt.Sprintf("accessDetails.unifiedRoles[%d].roleDefinitionId", i)
 		switch {
 		case !slices.Contains(r.Roles, role):
-			faults = append(faults, Fault{field, role, "is not among the roles of the relationship"})
+			faults = append(faults, Fault{field, role, "is not among the roles of the relationship", nil})
 		case slices.Contains(roles[:i], role):
-			faults = append(faults, Fault{field, role, "is there twice; leave one out"})
+			faults = append(faults, Fault{field, role, "is there twice; leave one out", nil})
 		}
 	}
 	return faults

@@ -10,8 +10,8 @@ import (
 type Concern struct {
 	What    Reason
 	Subject string // the rule, sweep or channel that it is about; empty: the deployment
-	Text    string // a sentence
-	Next    string // the next command to type, or what to do
+	Text    *Said  // what is so
+	Next    *Said  // the next command to type, or what to do
 }
 
 // What may be of concern.
@@ -47,17 +47,65 @@ const (
 	replicaBehind   = 5 * time.Minute
 )
 
+// What is of concern.
+var (
+	databaseIsAway  = NewSentence("databaseIsAway", "The database cannot be read: {fault}")
+	redisIsAway     = NewSentence("redisIsAway", "Redis is away: {fault}")
+	heldByNote      = NewSentence("everythingHeld", "Everything is on hold since {since}: {note}")
+	heldByCause     = NewSentence("everythingHeldBy", "Everything is on hold since {since}: {cause}")
+	heldByBoth      = NewSentence("everythingHeldByAndNote", "Everything is on hold since {since}: {cause}, {note}")
+	sweepIsHeld     = NewSentence("sweepIsHeld", "Sweep {sweep} ({rules}) is held: {records} would change of {population}")
+	neverTicked     = NewSentence("neverTicked", "No scheduler has ever ticked")
+	notTicked       = NewSentence("notTicked", "No scheduler has ticked for {span}")
+	chunksWait      = NewSentence("chunksWait", "{chunks} of running sweeps: nobody works on them")
+	isOverdue       = NewSentence("isOverdue", "{rule}: {due} due, the oldest for {span}; it is looked at every {interval}")
+	missedObjective = NewSentence("missedObjective", "{rule}: {share} on time in 24h (within {span}), {wanted}% wanted")
+	sweepsTooLong   = NewSentence("sweepsTooLong", "{rule}: sweeps take longer than it is from one to the next")
+	channelIsOff    = NewSentence("channelIsOff", "Channel {channel} is off: {error}")
+	channelFails    = NewSentence("channelFails", "Channel {channel} has failed {n} times in a row: {error}")
+	noticesDead     = NewSentence("noticesDead", "{notices} given up")
+	accessStuck     = NewSentence("accessIsStuck", "{relationships} waiting for another system for too long")
+	otherPolicy     = NewSentence("timersOfOtherPolicy", "The timers were set by another policy than the one given here")
+	replicaIsBehind = NewSentence("replicaIsBehind", "A copy of the database is behind by {span}")
+)
+
+// What to do about it.
+const (
+	thenRelease = "`tenure quarantine show`, then `tenure quarantine release --reason TEXT`"
+	caughtUpOn  = "mend it; `tenure healthcheck --dependencies` says when it answers, and what fell due meanwhile is caught up on"
+	whichPolicy = "give the one that the schedulers have, with --policy, or `tenure plan --policy FILE` to see what this one would change"
+)
+
+var (
+	mendDatabase   = NewSentence("mendDatabase", caughtUpOn)
+	mendRedis      = NewSentence("mendRedis", "mend Redis; until then the scheduler does the work itself, more slowly")
+	releaseAll     = NewSentence("releaseEverything", thenRelease)
+	rightClock     = NewSentence("rightClock", "put the clock right if it is wrong; "+thenRelease)
+	laterCopy      = NewSentence("laterCopy", "restore a later copy if there is one; "+thenRelease)
+	rightPolicy    = NewSentence("rightPolicy", "put the policy right if it has a typo; "+thenRelease)
+	showSweep      = NewSentence("showSweep", "`tenure sweeps show {sweep}`")
+	startScheduler = NewSentence("startScheduler", "`tenure serve`, or `tenure scheduler` beside PostgreSQL and Redis")
+	startWorker    = NewSentence("startWorker", "`tenure serve`, or `tenure worker` beside PostgreSQL and Redis")
+	sweepRule      = NewSentence("sweepRule", "`tenure sweeps list`; if none is running, `tenure sweep --rule {name}`")
+	seeLateness    = NewSentence("seeLateness", "`tenure sweeps list`: the column lateness says which sweeps")
+	moreWorkers    = NewSentence("moreWorkers", "start another `tenure worker`, or give the database more room")
+	switchOn       = NewSentence("switchChannelOn", "`tenure notices channels on {channel} --reason TEXT`")
+	mendChannel    = NewSentence("mendChannel", "mend it; `tenure notices channels on {channel} --reason TEXT` tries at once")
+	listDead       = NewSentence("listDead", "`tenure notices list --status dead`")
+	listStuck      = NewSentence("listStuck", "`tenure provisioning list --stuck`")
+	givePolicy     = NewSentence("givePolicy", whichPolicy)
+	seeReplication = NewSentence("seeReplication", "look at pg_stat_replication")
+)
+
 // Concerns lists what needs attention, the gravest first; none: all is well. Of a database that does not answer nothing else is
 // known. In a sandbox nothing is late, since its clock moves in steps.
 func (c *Condition) Concerns(p *Policy) []Concern {
 	var found []Concern
 	if c.Database.Fault != "" {
-		found = append(found, Concern{DatabaseAway, "", "The database cannot be read: " + c.Database.Fault,
-			"mend it; `tenure healthcheck --dependencies` says when it answers, and what fell due meanwhile is caught up on"})
+		found = append(found, Concern{DatabaseAway, "", databaseIsAway.Say("fault", c.Database.Fault), mendDatabase.Say()})
 	}
 	if c.Queue.Fault != "" {
-		found = append(found, Concern{QueueAway, "", "Redis is away: " + c.Queue.Fault,
-			"mend Redis; until then the scheduler does the work itself, more slowly"})
+		found = append(found, Concern{QueueAway, "", redisIsAway.Say("fault", c.Queue.Fault), mendRedis.Say()})
 	}
 	if c.Database.Fault != "" {
 		return found
@@ -69,24 +117,23 @@ func (c *Condition) Concerns(p *Policy) []Concern {
 	return append(append(found, c.unsaid()...), c.elsewhere()...)
 }
 
-// first is what comes before a quarantine is released: to release it says that this clock, or this database, is the right one.
-func first(cause Reason) string {
+// released is what comes before a quarantine is released: to release it says that this clock, or this database, is the right one.
+func released(cause Reason) *Said {
 	switch cause {
 	case ClockAhead, ClockBack:
-		return "put the clock right if it is wrong; "
+		return rightClock.Say()
 	case EventsMissing:
-		return "restore a later copy if there is one; "
+		return laterCopy.Say()
 	case LargeBacklog:
-		return "put the policy right if it has a typo; "
+		return rightPolicy.Say()
 	}
-	return ""
+	return releaseAll.Say()
 }
 
 // heldUp is what waits for an operator's word.
 func (c *Condition) heldUp() (found []Concern) {
 	if hold := c.Standstill(); hold != nil {
-		found = append(found, Concern{StandsStill, "", fmt.Sprintf("Everything is on hold since %s: %s", FormatInstant(hold.PlacedAt.Truncate(time.Second)), why(hold)),
-			first(hold.Cause) + "`tenure quarantine show`, then `tenure quarantine release --reason TEXT`"})
+		found = append(found, Concern{StandsStill, "", why(hold, FormatInstant(hold.PlacedAt.Truncate(time.Second))), released(hold.Cause)})
 	}
 	for i := range c.Sweeps {
 		s := &c.Sweeps[i]
@@ -97,32 +144,35 @@ func (c *Condition) heldUp() (found []Concern) {
 		for _, n := range s.Plan.Records {
 			records += n
 		}
-		found = append(found, Concern{SweepIsHeld, fmt.Sprint(s.ID), fmt.Sprintf("Sweep %d (%s) is held: %s would change of %d",
-			s.ID, joined(s.Plan.Tripped), count(records, "record"), s.Plan.Population), fmt.Sprintf("`tenure sweeps show %d`", s.ID)})
+		found = append(found, Concern{SweepIsHeld, fmt.Sprint(s.ID), sweepIsHeld.Say("sweep", s.ID, "rules", names(s.Plan.Tripped),
+			"records", count(records, "record"), "population", s.Plan.Population), showSweep.Say("sweep", s.ID)})
 	}
 	return found
 }
 
-func why(h *Hold) string {
-	if h.Cause == "" {
-		return strings.TrimRight(h.Note, ". ")
+func why(h *Hold, since string) *Said {
+	note := strings.TrimRight(h.Note, ",. ")
+	switch {
+	case h.Cause == "":
+		return heldByNote.Say("since", since, "note", note)
+	case note == "":
+		return heldByCause.Say("since", since, "cause", h.Cause)
 	}
-	return strings.TrimRight(string(h.Cause)+", "+h.Note, ",. ")
+	return heldByBoth.Say("since", since, "cause", h.Cause, "note", note)
 }
 
 // late is what is late, and who should see to it.
 func (c *Condition) late(p *Policy) (found []Concern) {
 	last, silent := c.schedulerSilent()
 	if silent {
-		text := "No scheduler has ever ticked"
+		text := neverTicked.Say()
 		if !last.IsZero() {
-			text = fmt.Sprintf("No scheduler has ticked for %s", Spoken(c.Wall.Sub(last)))
+			text = notTicked.Say("span", Span(c.Wall.Sub(last)))
 		}
-		found = append(found, Concern{SchedulerSilent, "", text, "`tenure serve`, or `tenure scheduler` beside PostgreSQL and Redis"})
+		found = append(found, Concern{SchedulerSilent, "", text, startScheduler.Say()})
 	}
 	if c.Chunks.Waiting > 0 && c.Chunks.AtWork == 0 && !c.doneLately() && c.runningFor() > idleFor {
-		found = append(found, Concern{NobodyWorks, "", count(c.Chunks.Waiting, "chunk") + " of running sweeps: nobody works on them",
-			"`tenure serve`, or `tenure worker` beside PostgreSQL and Redis"})
+		found = append(found, Concern{NobodyWorks, "", chunksWait.Say("chunks", count(c.Chunks.Waiting, "chunk")), startWorker.Say()})
 	}
 	for i := range c.Rules {
 		found = append(found, c.ruleLate(&c.Rules[i], p, silent)...)
@@ -135,17 +185,16 @@ func (c *Condition) ruleLate(r *RuleCondition, p *Policy, silent bool) (found []
 	name := string(r.Rule)
 	overdue := r.Overdue(c.At)
 	if r.Interval > 0 && !silent && !r.Paused && overdue > ticksMissed*r.Interval+tickAllowance && !c.held(r.Rule) {
-		found = append(found, Concern{RuleOverdue, name, fmt.Sprintf("%s: %d due, the oldest for %s; it is looked at every %s",
-			name, r.Due, Spoken(overdue), Spoken(r.Interval)), "`tenure sweeps list`; if none is running, `tenure sweep --rule " + name + "`"})
+		found = append(found, Concern{RuleOverdue, name, isOverdue.Say("rule", r.Rule, "due", r.Due, "span", Span(overdue), "interval", Span(r.Interval)),
+			sweepRule.Say("name", name)})
 	}
 	objective := r.Objective(p)
 	if onTime, all := r.OnTime(p, LastDay); !objective.Met(onTime, all) {
-		found = append(found, Concern{ObjectiveMissed, name, fmt.Sprintf("%s: %s on time in 24h (within %s), %v%% wanted",
-			name, Share(onTime, all), Spoken(objective.Allowed()), objective.Share), "`tenure sweeps list`: the column lateness says which sweeps"})
+		found = append(found, Concern{ObjectiveMissed, name, missedObjective.Say("rule", r.Rule, "share", Share(onTime, all), "span", Span(objective.Allowed()),
+			"wanted", fmt.Sprint(objective.Share)), seeLateness.Say()})
 	}
 	if c.AtCapacity(r) {
-		found = append(found, Concern{WorkersAtLimit, name, name + ": sweeps take longer than it is from one to the next",
-			"start another `tenure worker`, or give the database more room"})
+		found = append(found, Concern{WorkersAtLimit, name, sweepsTooLong.Say("rule", r.Rule), moreWorkers.Say()})
 	}
 	return found
 }
@@ -194,15 +243,15 @@ func (c *Condition) unsaid() (found []Concern) {
 	for i := range c.Channels {
 		switch channel := &c.Channels[i]; {
 		case channel.Off:
-			found = append(found, Concern{ChannelIsOff, channel.Name, fmt.Sprintf("Channel %s is off: %s", channel.Name, shorten(channel.LastError)),
-				"`tenure notices channels on " + channel.Name + " --reason TEXT`"})
+			found = append(found, Concern{ChannelIsOff, channel.Name, channelIsOff.Say("channel", channel.Name, "error", shorten(channel.LastError)),
+				switchOn.Say("channel", channel.Name)})
 		case channel.Failures >= failingAttempts:
-			found = append(found, Concern{ChannelFails, channel.Name, fmt.Sprintf("Channel %s has failed %d times in a row: %s", channel.Name, channel.Failures,
-				shorten(channel.LastError)), "mend it; `tenure notices channels on " + channel.Name + " --reason TEXT` tries at once"})
+			found = append(found, Concern{ChannelFails, channel.Name, channelFails.Say("channel", channel.Name, "n", channel.Failures,
+				"error", shorten(channel.LastError)), mendChannel.Say("channel", channel.Name)})
 		}
 	}
 	if dead := c.Notices[NoticeDead]; dead > 0 {
-		found = append(found, Concern{LettersDead, "", count(dead, "notice") + " given up", "`tenure notices list --status dead`"})
+		found = append(found, Concern{LettersDead, "", noticesDead.Say("notices", count(dead, "notice")), listDead.Say()})
 	}
 	return found
 }
@@ -210,15 +259,13 @@ func (c *Condition) unsaid() (found []Concern) {
 // elsewhere is what stands beside tenure.
 func (c *Condition) elsewhere() (found []Concern) {
 	if c.Stuck > 0 {
-		found = append(found, Concern{AccessStuck, "", count(c.Stuck, "relationship") + " waiting for another system for too long",
-			"`tenure provisioning list --stuck`"})
+		found = append(found, Concern{AccessStuck, "", accessStuck.Say("relationships", count(c.Stuck, "relationship")), listStuck.Say()})
 	}
 	if c.OtherPolicy {
-		found = append(found, Concern{OtherTimers, "", "The timers were set by another policy than the one given here",
-			"give the one that the schedulers have, with --policy, or `tenure plan --policy FILE` to see what this one would change"})
+		found = append(found, Concern{OtherTimers, "", otherPolicy.Say(), givePolicy.Say()})
 	}
 	if c.Replication.Lag > replicaBehind {
-		found = append(found, Concern{ReplicationBehind, "", "A copy of the database is behind by " + Spoken(c.Replication.Lag), "look at pg_stat_replication"})
+		found = append(found, Concern{ReplicationBehind, "", replicaIsBehind.Say("span", Span(c.Replication.Lag)), seeReplication.Say()})
 	}
 	return found
 }
@@ -229,11 +276,11 @@ func Verdict(concerns []Concern) string {
 	case 0:
 		return "All is well."
 	case 1:
-		return "1 thing needs attention: " + concerns[0].Text + "."
+		return "1 thing needs attention: " + concerns[0].Text.Error() + "."
 	}
 	texts := make([]string, len(concerns))
 	for i, c := range concerns {
-		texts[i] = c.Text
+		texts[i] = c.Text.Error()
 	}
 	return fmt.Sprintf("%d things need attention: %s.", len(concerns), strings.Join(texts, "; "))
 }
@@ -272,9 +319,27 @@ func Spoken(d time.Duration) string {
 	}
 }
 
-func count(n int64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
+// A Span is a length of time in a sentence.
+type Span time.Duration
+
+func (s Span) String() string { return Spoken(time.Duration(s)) }
+
+// A Count is a number of things in a sentence, as in "3 chunks".
+type Count struct {
+	N     int64
+	Thing string // in English, one of them
 }
+
+func (c Count) String() string {
+	if c.N == 1 {
+		return "1 " + c.Thing
+	}
+	return fmt.Sprintf("%d %ss", c.N, c.Thing)
+}
+
+func count(n int64, thing string) Count { return Count{n, thing} }
+
+// names are rules in a sentence.
+type names []RuleName
+
+func (n names) String() string { return joined(n) }

@@ -122,9 +122,9 @@ func TestConcernsAreWhatNeedsAttentionAndNothingElse(t *testing.T) {
 			var got []Reason
 			for _, concern := range condition.Concerns(DefaultPolicy()) {
 				got = append(got, concern.What)
-				require.NotEmpty(t, concern.Text)
-				require.NotEmpty(t, concern.Next)
-				require.NotRegexp(t, `[.:;]$`, concern.Text, "it becomes part of a sentence")
+				require.NotEmpty(t, concern.Text.Error())
+				require.NotEmpty(t, concern.Next.Error())
+				require.NotRegexp(t, `[.:;]$`, concern.Text.Error(), "it becomes part of a sentence")
 			}
 			require.Equal(t, c.want, got)
 		})
@@ -134,8 +134,8 @@ func TestConcernsAreWhatNeedsAttentionAndNothingElse(t *testing.T) {
 
 func TestVerdictIsOneLine(t *testing.T) {
 	require.Equal(t, "All is well.", Verdict(nil))
-	require.Equal(t, "1 thing needs attention: A.", Verdict([]Concern{{Text: "A"}}))
-	require.Equal(t, "2 things need attention: A; B.", Verdict([]Concern{{Text: "A"}, {Text: "B"}}))
+	require.Equal(t, "1 thing needs attention: A.", Verdict([]Concern{{Text: &Said{text: "A"}}}))
+	require.Equal(t, "2 things need attention: A; B.", Verdict([]Concern{{Text: &Said{text: "A"}}, {Text: &Said{text: "B"}}}))
 }
 
 func TestNumbersAreForPeople(t *testing.T) {

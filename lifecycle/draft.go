@@ -69,7 +69,7 @@ func Create(id, partner string, w Draft, p *Policy, standing Standing, by *Calle
 	r := w.over(Record{ID: id, Partner: partner, Status: Created, Created: now, Modified: now})
 	if !standing.MayCreate() {
 		return Decision{}, &Refusal{Action: Action{Kind: Ask, By: Partner, Caller: by}, Reason: WrongStanding, Status: Created,
-			Why: fmt.Sprintf("the partner is %s", standing)}
+			Why: standingForbids.Say("standing", standing)}
 	}
 	if faults := r.draftFaults(p); len(faults) > 0 {
 		return Decision{}, faults
@@ -106,17 +106,17 @@ func (c *Case) Edit(w Draft, p *Policy, a Action, now time.Time) (Decision, erro
 func (r *Record) draftFaults(p *Policy) Faults {
 	faults := Faults(r.Validate(p))
 	if r.Customer.TenantID != "" && r.Customer.TenantID == r.Partner {
-		faults = append(faults, Fault{"customer.tenantId", r.Customer.TenantID, "is the partner itself; name the tenant whose administration is asked for"})
+		faults = append(faults, Fault{"customer.tenantId", r.Customer.TenantID, "is the partner itself; name the tenant whose administration is asked for", nil})
 	}
 	if why := unreadable(r.DisplayName); why != "" {
-		faults = append(faults, Fault{"displayName", r.DisplayName, why})
+		faults = append(faults, Fault{"displayName", r.DisplayName, why, nil})
 	}
 	if len(r.Roles) == 0 {
-		faults = append(faults, Fault{"accessDetails.unifiedRoles", "", "is missing; name at least one directory role"})
+		faults = append(faults, Fault{"accessDetails.unifiedRoles", "", "is missing; name at least one directory role", nil})
 	}
 	for i, role := range r.Roles {
 		if slices.Contains(r.Roles[:i], role) {
-			faults = append(faults, Fault{fmt.Sprintf("accessDetails.unifiedRoles[%d].roleDefinitionId", i), role, "is there twice; leave one out"})
+			faults = append(faults, Fault{fmt.Sprintf("accessDetails.unifiedRoles[%d].roleDefinitionId", i), role, "is there twice; leave one out", nil})
 		}
 	}
 	return faults

@@ -96,7 +96,9 @@ const mostNote = 500
 // Check puts what somebody wants held into the form in which it is kept, and finds every fault of it. The error is [Faults].
 func (h *Hold) Check() error {
 	var faults Faults
-	fault := func(field, value, reason string) { faults = append(faults, Fault{field, value, reason}) }
+	fault := func(field, value, reason string) {
+		faults = append(faults, Fault{Field: field, Value: value, Reason: reason})
+	}
 	h.Subject = strings.TrimSpace(h.Subject)
 	switch h.Kind {
 	case HoldRelationship:
@@ -105,7 +107,7 @@ func (h *Hold) Check() error {
 		}
 	case HoldTenant:
 		if h.Subject = strings.ToLower(h.Subject); !IsGUID(h.Subject) {
-			fault("subject", h.Subject, "is no tenant id, which is a GUID")
+			faults = append(faults, *faultOf("subject", h.Subject, noTenantID.Say()))
 		}
 	case HoldRule:
 		if !RuleName(h.Subject).Known() {
@@ -128,15 +130,21 @@ func (h *Hold) Check() error {
 	return nil
 }
 
+var (
+	noteMissing    = NewSentence("reasonMissing", "is missing; say why, for whoever asks later")
+	noteUnreadable = NewSentence("reasonUnreadable", "holds control characters or is not valid UTF-8; take them out")
+	noteTooLong    = NewSentence("reasonTooLong", "has more than {most} characters; shorten it")
+)
+
 // noteFault says what is wrong with the words in which an operator gives a reason; nil where they may be kept.
 func noteFault(note string) *Fault {
 	switch {
 	case note == "":
-		return &Fault{"note", "", "is missing; say why, for whoever asks later"}
+		return faultOf("note", "", noteMissing.Say())
 	case !utf8.ValidString(note) || strings.ContainsFunc(note, func(c rune) bool { return unicode.IsControl(c) && c != '\n' && c != '\t' }):
-		return &Fault{"note", "", "holds control characters or is not valid UTF-8; take them out"}
+		return faultOf("note", "", noteUnreadable.Say())
 	case utf8.RuneCountInString(note) > mostNote:
-		return &Fault{"note", note, fmt.Sprintf("has more than %d characters; shorten it", mostNote)}
+		return faultOf("note", note, noteTooLong.Say("most", mostNote))
 	}
 	return nil
 }
@@ -205,5 +213,5 @@ func (d *Decision) heldUp(a Action) *Refusal {
 		return nil
 	}
 	return &Refusal{Action: a, Reason: OnHold, Status: d.Record.Status,
-		Why: fmt.Sprintf("%s fell due at %s and is on hold; whoever runs this deployment can release it", timer.Rule, FormatInstant(timer.At))}
+		Why: withheldForbids.Say("rule", timer.Rule, "at", FormatInstant(timer.At))}
 }

@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"errors"
 	"regexp"
 	"strings"
 )
@@ -24,7 +23,7 @@ func readLanguage(s string) (string, error) {
 	}
 	parts := languageTag.FindStringSubmatch(strings.ToLower(strings.ReplaceAll(s, "_", "-")))
 	if parts == nil || len(s) > longestLanguage {
-		return "", errors.New("is not a BCP 47 language tag; write it like ja or en-GB, or leave it empty")
+		return "", noLanguage.Say()
 	}
 	language, script, region, rest := parts[1], parts[2], parts[3], parts[4]
 	if script != "" {

@@ -83,11 +83,11 @@ func Receive(stored *Stored, sameDigest bool, in Record, p *Policy, now time.Tim
 	was := &stored.Record
 	if in.Partner != was.Partner {
 		return Decided{}, Intake{TakenNot, &Fault{"partner.tenantId", in.Partner, fmt.Sprintf(
-			"the relationship is one of partner %s, and stays so; look at --partner", was.Partner)}}
+			"the relationship is one of partner %s, and stays so; look at --partner", was.Partner), nil}}
 	}
 	if was.Status.Ended() && in.Status != was.Status {
 		return Decided{}, Intake{TakenNot, &Fault{"status", string(in.Status), fmt.Sprintf(
-			"the relationship %s on %s, and nothing leads out of that; if it runs elsewhere, find out why it ended here", was.Status, FormatInstant(was.End))}}
+			"the relationship %s on %s, and nothing leads out of that; if it runs elsewhere, find out why it ended here", was.Status, FormatInstant(was.End)), nil}}
 	}
 	in.Version = was.Version
 	in.WarnAfter = was.WarnAfter

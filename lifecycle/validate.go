@@ -14,7 +14,23 @@ type Fault struct {
 	Field  string // e.g. "endDateTime"
 	Value  string // as it was given; empty where it is missing
 	Reason string // what is wrong and what to do about it
+	Said   *Said  // the same, for those who say it in another language; nil: it is said in English alone
 }
+
+// faultOf is a fault with a sentence for its reason.
+func faultOf(field, value string, reason error) *Fault {
+	return &Fault{field, value, reason.Error(), SaidBy(reason)}
+}
+
+// Faults that several fields may have.
+var (
+	NoGUID = NewSentence("noGUID", "is not a GUID")
+
+	noTenantID  = NewSentence("noTenantID", "is no tenant id, which is a GUID")
+	notUTF8     = NewSentence("notUTF8", "is not valid UTF-8")
+	tooLong     = NewSentence("tooLong", "has {n} characters; at most {most} are allowed")
+	controlChar = NewSentence("controlCharacter", "contains the control character {character}; take it out")
+)
 
 func (f Fault) Error() string {
 	if f.Value == "" {
@@ -36,13 +52,13 @@ func shorten(s string) string {
 func (r *Record) Validate(p *Policy) []Fault {
 	var faults []Fault
 	fault := func(field, value, format string, args ...any) {
-		faults = append(faults, Fault{field, value, fmt.Sprintf(format, args...)})
+		faults = append(faults, Fault{Field: field, Value: value, Reason: fmt.Sprintf(format, args...)})
 	}
 	if why := badID(r.ID); why != "" {
 		fault("id", r.ID, "%s", why)
 	}
-	if why := badName(r.DisplayName); why != "" {
-		fault("displayName", r.DisplayName, "%s", why)
+	if why := badName(r.DisplayName); why != nil {
+		faults = append(faults, *faultOf("displayName", r.DisplayName, why))
 	}
 	if !IsGUID(r.Partner) {
 		fault("partner.tenantId", r.Partner, "is not a GUID; name the partner's tenant")
@@ -50,8 +66,8 @@ func (r *Record) Validate(p *Policy) []Fault {
 	if c := r.Customer.TenantID; c != "" && !IsGUID(c) {
 		fault("customer.tenantId", c, "is not a GUID")
 	}
-	if why := badText(r.Customer.DisplayName, longestCustomerName); why != "" {
-		fault("customer.displayName", r.Customer.DisplayName, "%s", why)
+	if why := badText(r.Customer.DisplayName, longestCustomerName); why != nil {
+		faults = append(faults, *faultOf("customer.displayName", r.Customer.DisplayName, why))
 	}
 	for i, role := range r.Roles {
 		if !IsGUID(role) {
@@ -134,26 +150,26 @@ func badID(id string) string {
 // The longest names, in characters: of a relationship as Graph has it, of a customer as the directory has it.
 const longestName, longestCustomerName = 50, 256
 
-func badName(name string) string {
+func badName(name string) error {
 	if strings.TrimSpace(name) == "" {
-		return fmt.Sprintf("is empty; a name has 1 to %d characters", longestName)
+		return fmt.Errorf("is empty; a name has 1 to %d characters", longestName)
 	}
 	return badText(name, longestName)
 }
 
-func badText(s string, longest int) string {
+func badText(s string, longest int) error {
 	switch n := utf8.RuneCountInString(s); {
 	case !utf8.ValidString(s):
-		return "is not valid UTF-8"
+		return notUTF8.Say()
 	case n > longest:
-		return fmt.Sprintf("has %d characters; at most %d are allowed", n, longest)
+		return tooLong.Say("n", n, "most", longest)
 	}
 	for _, c := range s {
 		if unicode.IsControl(c) || c == '\u2028' || c == '\u2029' {
-			return fmt.Sprintf("contains the control character %U; take it out", c)
+			return controlChar.Say("character", fmt.Sprintf("%U", c))
 		}
 	}
-	return ""
+	return nil
 }
 
 // IsGUID says whether s is written as a GUID: 8-4-4-4-12 hexadecimal digits.

@@ -138,7 +138,7 @@ type wireReader struct {
 
 func (in *wireReader) check(field, value string, err error) {
 	if err != nil {
-		in.faults = append(in.faults, Fault{field, value, err.Error()})
+		in.faults = append(in.faults, *faultOf(field, value, err))
 	}
 }
 
@@ -262,7 +262,7 @@ func ParseInstant(s string) (time.Time, error) {
 		if _, naive := time.Parse("2006-01-02T15:04:05", s); naive == nil {
 			return time.Time{}, errors.New("has no time zone; end it with Z or an offset like +09:00")
 		}
-		return time.Time{}, errors.New("is not an RFC 3339 instant; write it like 2026-01-31T09:00:00Z")
+		return time.Time{}, noInstant.Say()
 	}
 	if y := t.UTC().Year(); y < firstYear || y > lastYear {
 		return time.Time{}, fmt.Errorf("lies outside the years %d to %d; if it stands for none or never, write null", firstYear, lastYear)
@@ -277,6 +277,8 @@ func wireInstant(t time.Time) *string {
 	s := FormatInstant(t)
 	return &s
 }
+
+var noInstant = NewSentence("noInstant", "is not an RFC 3339 instant; write it like 2026-01-31T09:00:00Z")
 
 // DecodeWire reads one relationship from JSON. Fields that tenure does not keep are passed over, as Graph may add some.
 func DecodeWire(data []byte) (*Wire, error) {

@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"errors"
 	"fmt"
 	"net/mail"
 	"strings"
@@ -40,26 +39,39 @@ func (w *WireContact) Column(i int) *string {
 	return [...]*string{&w.TenantID, &w.Role, &w.Mail, &w.DisplayName, &w.PreferredLanguage, &w.TimeZone, &w.Digest}[i]
 }
 
+// What is wrong with a contact.
+var (
+	contactTenantBad = NewSentence("contactTenant", "is not a GUID; name the tenant in which the contact holds the role")
+	contactRole      = NewSentence("contactRole", "is not a role that is told of anything; it is {one} or {other}")
+	mailMissing      = NewSentence("mailMissing", "is missing")
+	mailTooLong      = NewSentence("mailTooLong", "is longer than the {most} characters of a mail address")
+	mailUnreadable   = NewSentence("mailUnreadable", "is not a mail address; write it like ann@example.com")
+	mailNotBare      = NewSentence("mailNotBare", "is more than a bare mail address; write it like ann@example.com, without a name or < >")
+	mailInvisible    = NewSentence("mailInvisible", "contains the invisible character {character}; take it out")
+	mailNotASCII     = NewSentence("mailNotASCII", "contains {character}, which is not ASCII; write the domain in its xn-- form, or give another address")
+	noLanguage       = NewSentence("noLanguage", "is not a BCP 47 language tag; write it like ja or en-GB, or leave it empty")
+	noTimeZone       = NewSentence("noTimeZone", "is not a time zone of the IANA database; write it like Asia/Tokyo, or leave it empty")
+	noDigestRhythm   = NewSentence("noDigestRhythm", "is not how often digests are made; it is {one}, {other} or {none}")
+)
+
 // Contact reads w and finds every fault at once; where there is one the contact is not to be used. The tenant comes out in
 // lower case, the role, the language and the digest in the one way in which they are written.
 func (w *WireContact) Contact() (Contact, []Fault) {
 	var faults []Fault
 	check := func(field, value string, err error) {
 		if err != nil {
-			faults = append(faults, Fault{field, value, err.Error()})
+			faults = append(faults, *faultOf(field, value, err))
 		}
 	}
 	c := Contact{TenantID: strings.ToLower(strings.TrimSpace(w.TenantID)), Mail: strings.TrimSpace(w.Mail), DisplayName: w.DisplayName}
 	var err error
 	if !IsGUID(c.TenantID) {
-		check("tenantId", w.TenantID, errors.New("is not a GUID; name the tenant in which the contact holds the role"))
+		check("tenantId", w.TenantID, contactTenantBad.Say())
 	}
 	c.Role, err = ParseRole(w.Role)
 	check("role", w.Role, err)
 	check("mail", w.Mail, badMail(c.Mail))
-	if why := badText(w.DisplayName, longestCustomerName); why != "" { // that of displayName in Microsoft Entra, too
-		check("displayName", w.DisplayName, errors.New(why))
-	}
+	check("displayName", w.DisplayName, badText(w.DisplayName, longestCustomerName)) // as long as displayName in Microsoft Entra
 	c.Language, err = readLanguage(w.PreferredLanguage)
 	check("preferredLanguage", w.PreferredLanguage, err)
 	c.TimeZone, err = readTimeZone(w.TimeZone)
@@ -77,7 +89,7 @@ func ParseRole(s string) (Role, error) {
 			return role, nil
 		}
 	}
-	return "", fmt.Errorf("is not a role that is told of anything; it is %s or %s", AdminAgents, GlobalAdministrators)
+	return "", contactRole.Say("one", AdminAgents, "other", GlobalAdministrators)
 }
 
 // badMail says why s is not one bare address. Source: RFC 5321, section 4.5.3.1, for the length.
@@ -85,23 +97,23 @@ func badMail(s string) error {
 	const longest = 254
 	switch {
 	case s == "":
-		return errors.New("is missing")
+		return mailMissing.Say()
 	case len(s) > longest:
-		return fmt.Errorf("is longer than the %d characters of a mail address", longest)
+		return mailTooLong.Say("most", longest)
 	}
 	a, err := mail.ParseAddress(s)
 	switch {
 	case err != nil:
-		return errors.New("is not a mail address; write it like ann@example.com")
+		return mailUnreadable.Say()
 	case a.Address != s:
-		return errors.New("is more than a bare mail address; write it like ann@example.com, without a name or < >")
+		return mailNotBare.Say()
 	}
 	for _, c := range s {
 		switch {
 		case !unicode.IsGraphic(c): // one that turns the text around, or that nobody sees
-			return fmt.Errorf("contains the invisible character %U; take it out", c)
+			return mailInvisible.Say("character", fmt.Sprintf("%U", c))
 		case c > unicode.MaxASCII: // many servers take no such address, and letters go where all do
-			return fmt.Errorf("contains %q, which is not ASCII; write the domain in its xn-- form, or give another address", c)
+			return mailNotASCII.Say("character", fmt.Sprintf("%q", c))
 		}
 	}
 	return nil
@@ -114,7 +126,7 @@ func readTimeZone(s string) (string, error) {
 		return "", nil
 	}
 	if _, err := time.LoadLocation(s); err != nil || strings.HasPrefix(strings.ToLower(s), "local") { // that of this machine
-		return "", errors.New("is not a time zone of the IANA database; write it like Asia/Tokyo, or leave it empty")
+		return "", noTimeZone.Say()
 	}
 	return s, nil
 }
@@ -126,5 +138,5 @@ func readDigest(s string) (Digest, error) {
 	case DailyDigest, WeeklyDigest:
 		return d, nil
 	}
-	return "", fmt.Errorf("is not how often digests are made; it is %s, %s or %s", DailyDigest, WeeklyDigest, withoutDigest)
+	return "", noDigestRhythm.Say("one", DailyDigest, "other", WeeklyDigest, "none", withoutDigest)
 }

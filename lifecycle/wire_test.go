@@ -148,7 +148,7 @@ func TestUnreadableInstantIsRefusedWithTheWayToMendIt(t *testing.T) {
 		require.ErrorContains(t, err, reason, text)
 
 		_, _, faults := example(t, func(w *Wire) { w.EndDateTime = &text }).Record(DefaultPolicy(), importedAt)
-		require.Equal(t, []Fault{{"endDateTime", text, err.Error()}}, faults, "one complaint, and none that it is missing")
+		require.Equal(t, []Fault{{"endDateTime", text, err.Error(), SaidBy(err)}}, faults, "one complaint, and none that it is missing")
 	}
 	for _, text := range []string{"1970-01-01T00:00:00Z", "2999-12-31T23:59:59.999999Z"} {
 		_, err := ParseInstant(text)
@@ -225,11 +225,11 @@ func TestEveryFaultOfARecordIsFoundAtOnce(t *testing.T) {
 
 func TestRequestWithoutLockIsFaultyWhereNobodyFillsItIn(t *testing.T) {
 	r := contoso(pending, func(r *Record) { r.Locked = time.Time{} })
-	require.Equal(t, []Fault{{"lockedDateTime", "", "is missing: the time for approval runs from it"}}, r.Validate(DefaultPolicy()))
+	require.Equal(t, []Fault{{"lockedDateTime", "", "is missing: the time for approval runs from it", nil}}, r.Validate(DefaultPolicy()))
 }
 
 func TestFaultDoesNotFillTheScreen(t *testing.T) {
-	f := Fault{"displayName", strings.Repeat("名", 1000), "has 1000 characters"}
+	f := Fault{"displayName", strings.Repeat("名", 1000), "has 1000 characters", nil}
 	require.Equal(t, `displayName "`+strings.Repeat("名", 80)+`…": has 1000 characters`, f.Error())
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/lib/pq"
 	driver "modernc.org/sqlite"
@@ -52,6 +53,8 @@ func explained(err error) error {
 	switch code, state := codes(err); {
 	case errors.Is(err, sql.ErrNoRows):
 		return lifecycle.ErrNotFound
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: nothing listens there; start PostgreSQL, or name the database's address with --db", err)
 	case code == sqliteFull, state == "53100":
 		return fmt.Errorf("%w: nothing was written; make room on the database's disk and run it again (%w)", ErrDiskFull, err)
 	case code == sqliteBusy:

@@ -329,7 +329,8 @@ func (r *demoReport) text(d *demo, took time.Duration, events map[lifecycle.Even
 	line("")
 	line("Worst lateness: %s, as the sweeps came once a day.", r.Lateness.Round(time.Minute))
 	line("The mails are in %s", d.mail)
-	line("Look further: tenure --db sqlite:%s serve, and then http://127.0.0.1:8080/ in a browser;", filepath.Join(d.dir, "demo.db"))
+	line("Look further, in a browser at http://127.0.0.1:8080/ (in the folder of the source, `make build` makes bin/tenure):")
+	line("  bin/tenure --db sqlite:%s serve", filepath.Join(d.dir, "demo.db"))
 	line("or the same with relationships list rather than serve")
 	return b.String()
 }

@@ -56,8 +56,8 @@ func writeConcerns(b *strings.Builder, concerns []lifecycle.Concern) {
 			fmt.Fprintf(b, "  and %d more: --output json\n", len(concerns)-i)
 			return
 		}
-		b.WriteString("- " + wrapped(concern.Text+".", screenWidth, "  ") + "\n")
-		b.WriteString("    next: " + wrapped(concern.Next, screenWidth-len("next: "), "    ") + "\n")
+		b.WriteString("- " + wrapped(concern.Text.Error()+".", screenWidth, "  ") + "\n")
+		b.WriteString("    next: " + wrapped(concern.Next.Error(), screenWidth-len("next: "), "    ") + "\n")
 	}
 }
 
