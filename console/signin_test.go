@@ -225,7 +225,7 @@ func TestWhoCannotSignInIsKeptAndSlowedDown(t *testing.T) {
 	}
 	p := w.post(w.anyone, "/console/sign-in", "token", token)
 	require.Equal(t, http.StatusTooManyRequests, p.status)
-	require.Contains(t, wordsOf(p), "wait")
+	require.Contains(t, wordsOf(p), "Wait")
 	w.advance(2 * time.Second)
 	ops := w.visitor()
 	require.Equal(t, http.StatusSeeOther, w.post(ops, "/console/sign-in", "token", token).status)
