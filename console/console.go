@@ -137,6 +137,16 @@ type handler func(v *visit) error
 // get shows a page to whoever may look.
 func (c *Console) get(path string, h handler) { c.mux.HandleFunc("GET "+path, c.handle(within(h))) }
 
+// form shows a page that asks for something which needs the scope: whoever lacks it is told so before they have typed anything.
+func (c *Console) form(path, scope string, h handler) {
+	c.get(path, func(v *visit) error {
+		if err := v.needs(scope); err != nil {
+			return err
+		}
+		return h(v)
+	})
+}
+
 // post does something for whoever has the scope. The HTTP interface asks for itself again; here it is for a better answer.
 func (c *Console) post(path, scope string, h handler) {
 	c.mux.HandleFunc("POST "+path, c.handle(within(func(v *visit) error {

@@ -14,7 +14,7 @@ import (
 const noticeOrdersPath = noticesPath + "/order"
 
 func (c *Console) addNoticeOrders() {
-	c.get(noticeOrdersPath, func(v *visit) error {
+	c.form(noticeOrdersPath, lifecycle.Manage, func(v *visit) error {
 		o, err := v.noticeOrder(v.Request.URL.Query())
 		if err != nil {
 			return err
