@@ -45,6 +45,7 @@ type Store interface {
 	AnalyticsStore
 	SweepStore
 	RelationshipStore
+	FindStore
 }
 
 // Options are what a console is made of. Store, Door, Policy, Condition, Written and both clocks must be there.
@@ -101,6 +102,7 @@ func New(o Options) (*Console, error) {
 	c.addAnalytics()
 	c.addSweeps()
 	c.addSweepActs()
+	c.addRule()
 	c.addNewSweep()
 	c.addQueue()
 	c.addNotices()

@@ -141,13 +141,18 @@ func searchFor(text string) lifecycle.Filter {
 		return lifecycle.Any{compare(lifecycle.FieldID, lifecycle.Equal, lifecycle.Value{Text: id}),
 			compare(lifecycle.FieldCustomerName, lifecycle.Contains, lifecycle.Value{Text: text})}
 	}
-	written := []string{text, id, strings.ToUpper(text), cases.Title(textlanguage.Und).String(text)}
-	slices.Sort(written)
 	wanted := lifecycle.Any{compare(lifecycle.FieldName, lifecycle.Contains, lifecycle.Value{Text: text})}
-	for _, name := range slices.Compact(written) {
+	for _, name := range written(text) {
 		wanted = append(wanted, compare(lifecycle.FieldCustomerName, lifecycle.Contains, lifecycle.Value{Text: name}))
 	}
 	return wanted
+}
+
+// written are the usual ways to write a name.
+func written(name string) []string {
+	ways := []string{name, strings.ToLower(name), strings.ToUpper(name), cases.Title(textlanguage.Und).String(name)}
+	slices.Sort(ways)
+	return slices.Compact(ways)
 }
 
 // list is the query for the store: so many behind a place. That the end is not before the place follows, and lets the index begin there.

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,7 +20,8 @@ type today struct {
 	Policy   *lifecycle.Policy
 	Concerns []lifecycle.Concern
 	Due      int64
-	Held     int64
+	Held     int64 // due, and on hold one by one
+	Paused   int64 // due, and the rule is paused
 	Overdue  int64 // due for longer than it takes from one look to the next
 }
 
@@ -58,12 +60,93 @@ func (c *Console) today(v *visit) today {
 	t.Concerns = t.Condition.Concerns(c.Policy)
 	for i := range t.Rules {
 		rule := &t.Rules[i]
-		t.Due, t.Held = t.Due+rule.Due, t.Held+rule.Held
+		t.Held += rule.Held
+		if rule.Paused || t.Standstill() != nil {
+			t.Paused += rule.Due
+			continue
+		}
+		t.Due += rule.Due
 		if rule.Overdue(t.At) > rule.Interval {
 			t.Overdue += rule.Due
 		}
 	}
 	return t
+}
+
+// Look is the page on which an operator sees what a concern is about; empty where there is none.
+func (today) Look(c lifecycle.Concern) string {
+	switch c.What {
+	case lifecycle.QueueAway, lifecycle.NobodyWorks, lifecycle.WorkersAtLimit:
+		return queuePath
+	case lifecycle.StandsStill, lifecycle.SchedulerSilent, lifecycle.ObjectiveMissed:
+		return sweepsPath
+	case lifecycle.SweepIsHeld:
+		return sweepsPath + "/" + c.Subject
+	case lifecycle.RuleOverdue:
+		return relationshipsPath + "?due=now&rule=" + c.Subject
+	case lifecycle.ChannelIsOff, lifecycle.ChannelFails:
+		return channelsPath
+	case lifecycle.LettersDead:
+		return noticesPath + "?status=" + string(lifecycle.NoticeDead)
+	}
+	return ""
+}
+
+// OverdueLink lists what is overdue: of one rule, if it is only that one.
+func (t today) OverdueLink() string {
+	path, rules := t.DueLink(), 0
+	for i := range t.Rules {
+		if r := &t.Rules[i]; r.Overdue(t.At) > r.Interval && r.Due > 0 && !r.Paused {
+			path, rules = relationshipsPath+"?due=now&rule="+string(r.Rule), rules+1
+		}
+	}
+	if rules == 1 {
+		return path
+	}
+	return t.DueLink()
+}
+
+// DueLink lists what is due and not on hold in any way.
+func (t today) DueLink() string {
+	if t.Paused > 0 {
+		return relationshipsPath + "?due=now&paused=no"
+	}
+	return relationshipsPath + "?due=now"
+}
+
+// OnHold is how much is due and on hold, in whatever way.
+func (t today) OnHold() int64 { return t.Held + t.Paused }
+
+// OnHoldLink lists it; where there is something of either kind, it leads to the rules, at which each is counted.
+func (t today) OnHoldLink() string {
+	switch {
+	case t.Paused == 0:
+		return relationshipsPath + "?due=now&held=yes"
+	case t.Held == 0:
+		return relationshipsPath + "?due=now&paused=only"
+	}
+	return sweepsPath + "#rules"
+}
+
+// Wanted is what is on time for a rule, in words; empty where nothing is.
+func (v *visit) Wanted(r lifecycle.RuleCondition) string {
+	objective := r.Objective(v.console.Policy)
+	within := objective.Allowed()
+	if within == 0 {
+		return ""
+	}
+	return v.T("today.wanted", "share", strconv.FormatFloat(objective.Share, 'f', -1, 64), "span", v.console.pages[v.Lang].span(within))
+}
+
+// Latest is how late the latest of a rule's changes in the last day was.
+func (today) Latest(r lifecycle.RuleCondition) time.Duration {
+	return r.Late[lifecycle.LastDay].Greatest()
+}
+
+// Changes counts a rule's changes in the last day.
+func (t today) Changes(r lifecycle.RuleCondition) int64 {
+	_, all := r.OnTime(t.Policy, lifecycle.LastDay)
+	return all
 }
 
 // OnTime is the share of a rule's changes in the last day that were on time.

@@ -147,12 +147,23 @@ type explained interface {
 	Explain() string
 }
 
+// An overtaken question is one that others have settled meanwhile. Whoever is about to answer it is shown how things stand instead.
+type overtaken struct{ Path, Text string }
+
+func (o *overtaken) Error() string { return o.Text }
+
 func (v *visit) notFound() error {
 	return &refusal{http.StatusNotFound, v.T("error.notFound", "path", v.Request.URL.Path)}
 }
 
 // fail shows why there is no page. Who has to sign in first comes back afterwards.
 func (v *visit) fail(err error) {
+	var late *overtaken
+	if errors.As(err, &late) {
+		if err = v.goTo(late.Path, &flash{false, late.Text}); err == nil {
+			return
+		}
+	}
 	status, detail := http.StatusInternalServerError, v.T("error.internal")
 	var refused explained
 	switch {
