@@ -68,6 +68,27 @@ func TestAheadFollowsEachRelationshipThroughTheYear(t *testing.T) {
 	require.Contains(t, w.get(w.anyone, "/console/ahead", "Accept-Language", "ja").body, "2026年3月4日: 自動延長 1")
 }
 
+func TestDaysAheadLeadToWhatIsDueOnThem(t *testing.T) {
+	w := newWorld(t)
+	w.load(extending(endsAt(1, start.AddDate(0, 0, 3))), extending(endsAt(2, start.AddDate(0, 7, 0))))
+	p := w.settled(w.anyone, "/console/ahead")
+	require.Contains(t, p.body, `href="/console/relationships?next-to=2026-03-01"`, "what is overdue is done today")
+	require.Contains(t, p.body, `href="/console/relationships?next-from=2026-03-04&amp;next-to=2026-03-04"`)
+	require.Contains(t, p.body, `href="/console/ahead?from=2026-09-28#by-day"`, "a week leads to its days")
+	require.Contains(t, p.body, `href="/console/ahead?from=2026-04-30#by-day"`)
+	require.NotContains(t, wordsOf(p), "← Earlier")
+	p = w.settled(w.anyone, "/console/ahead?from=2026-09-28")
+	require.Contains(t, wordsOf(p), "60 days from Mon 28 Sep 2026, by day")
+	require.Contains(t, wordsOf(p), "Thu 1 Oct 2026: Extensions 1")
+	require.Contains(t, wordsOf(p), "← Earlier Later →")
+	require.Contains(t, wordsOf(w.settled(w.anyone, "/console/ahead?from=2199-01-01")), "60 days from Fri 1 Jan 2027, by day", "no further than what is known")
+	rows, err := csv.NewReader(strings.NewReader(w.get(w.anyone, "/console/downloads/ahead.csv").body)).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 1+366)
+	require.Equal(t, []string{"day", "expire-pending", "warn-expiry", "auto-extend", "end-term", "release-name"}, rows[0])
+	require.Equal(t, []string{"2026-03-04", "0", "0", "1", "0", "0"}, rows[4])
+}
+
 func TestAheadIsCountedAgainWhenAsked(t *testing.T) {
 	w := newWorld(t)
 	require.Contains(t, wordsOf(w.settled(w.anyone, "/console/ahead")), "Extensions 0 0 0 0 ")
