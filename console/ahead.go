@@ -180,6 +180,11 @@ func (a ahead) AllWithin(days int) (times int64) {
 	return times
 }
 
+// TodayLink lists what is done today, what is overdue included.
+func (a ahead) TodayLink() string {
+	return withQuery(relationshipsPath, nonEmpty("next-to", a.Value.Days[0].Day.Format(time.DateOnly)))
+}
+
 // Letters counts the letters that a rule, by its place, calls for within the year.
 func (a ahead) Letters(rule int) (told int64) {
 	for _, day := range a.Value.Days {

@@ -41,7 +41,7 @@ func (v *visit) noticeOrder(sent url.Values) (*noticeOrder, error) {
 		return nil, &refusal{http.StatusBadRequest, err.Error()}
 	}
 	if o.filter == nil && len(o.ids) == 0 {
-		return nil, &refusal{http.StatusUnprocessableEntity, v.T("notices.noneSelected")}
+		return nil, &overtaken{withQuery(noticesPath, readNoticeFilter(sent).Values()), v.T("notices.noneSelected")}
 	}
 	return o, nil
 }

@@ -44,7 +44,7 @@ func (c *Console) switchingOf(v *visit) (switching, error) {
 			chosen.Values = append(chosen.Values, lifecycle.Value{Text: strings.ToLower(id)})
 		}
 		if len(chosen.Values) == 0 || len(chosen.Values) > expiringPage {
-			return s, &refusal{http.StatusUnprocessableEntity, v.T("switch.none", "n", expiringPage)}
+			return s, &overtaken{s.Back, v.T("switch.none", "n", expiringPage)}
 		}
 		filter = chosen
 	}

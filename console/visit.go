@@ -147,7 +147,8 @@ type explained interface {
 	Explain() string
 }
 
-// An overtaken question is one that others have settled meanwhile. Whoever is about to answer it is shown how things stand instead.
+// An overtaken question cannot be asked as things stand: others have settled it meanwhile, or nothing was chosen. Whoever was about to answer
+// it is shown how things stand, and told why.
 type overtaken struct{ Path, Text string }
 
 func (o *overtaken) Error() string { return o.Text }
@@ -181,10 +182,22 @@ func (v *visit) fail(err error) {
 	if status == http.StatusUnauthorized {
 		detail = v.T("error.signIn")
 	}
-	if err := v.showAs(status, "error", map[string]any{"Status": status, "Detail": detail, "RequestID": v.w.Header().Get("X-Request-Id")}); err != nil {
+	if err := v.showAs(status, "error", map[string]any{"Status": status, "Detail": detail, "RequestID": v.w.Header().Get("X-Request-Id"), "Before": v.before(), "SignIn": status == http.StatusUnauthorized}); err != nil {
 		v.console.Logger.Error("not even the page of an error could be made", "error", err)
 		http.Error(v.w, http.StatusText(status), status)
 	}
+}
+
+// before is the page of ours from which the visitor came; empty where there is none, or it is this one.
+func (v *visit) before() string {
+	from, err := url.Parse(v.Request.Referer())
+	if err != nil || from.Host != v.Request.Host || from.Path == v.Request.URL.Path && v.Request.Method == http.MethodGet {
+		return ""
+	}
+	if path := ours(from.RequestURI()); path != "/" {
+		return path
+	}
+	return ""
 }
 
 // ask asks the HTTP interface for something in the visitor's name. body is sent as JSON unless it is nil, and what is answered is
