@@ -183,7 +183,9 @@ func TestSearchFindsByCustomersNameAndAddress(t *testing.T) {
 		{TenantID: partner, Role: lifecycle.AdminAgents, Mail: "agent@partner.example"}}, &w.policy.Notices, start)
 	require.NoError(t, err)
 	ops, reader := w.signedIn("ops", "manage"), w.signedIn("reader", "read")
-	find := func(browser *http.Client, text string) seen { return w.get(browser, list+"/find?q="+url.QueryEscape(text)) }
+	find := func(browser *http.Client, text string) seen {
+		return w.get(browser, list+"/find?q="+url.QueryEscape(text))
+	}
 
 	p := find(ops, "FABRIKAM")
 	require.Equal(t, http.StatusOK, p.status)

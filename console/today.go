@@ -12,6 +12,7 @@ import (
 const (
 	liveEvery = 2 * time.Second // so often a page that is looked at is brought up to date
 	lookEvery = time.Second     // so often the deployment is looked at, for however many who look
+	lookWait  = 3 * time.Second // so long a page waits for that
 )
 
 // today is what the first page shows.
@@ -25,20 +26,64 @@ type today struct {
 	Overdue  int64 // due for longer than it takes from one look to the next
 }
 
-// A glance keeps the condition of the deployment for a moment, so that many who look cost as much as one.
+// A glance keeps the condition of the deployment for a moment, so that many who look cost as much as one. Nobody waits long for it: a database
+// that says nothing at all is what they came to hear of.
 type glance struct {
-	mu    sync.Mutex
-	taken time.Time
-	seen  lifecycle.Condition
+	mu      sync.Mutex
+	taken   time.Time // of what was seen; zero: the next look shall see anew
+	seen    lifecycle.Condition
+	looking *looking // nil: nobody looks
+}
+
+// A looking is a look that is under way.
+type looking struct {
+	begun time.Time
+	done  chan struct{} // closed when it is over
+	stale bool          // something was changed meanwhile
 }
 
 func (g *glance) look(ctx context.Context, wall time.Time, condition func(context.Context) lifecycle.Condition) lifecycle.Condition {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if age := wall.Sub(g.taken); age < 0 || age >= lookEvery {
-		g.seen, g.taken = condition(context.WithoutCancel(ctx)), wall // it is for the others, too, when whoever asked first has left
+	if age := wall.Sub(g.taken); age >= 0 && age < lookEvery {
+		defer g.mu.Unlock()
+		return g.seen
 	}
-	return g.seen
+	if g.looking == nil || g.looking.stale {
+		g.looking = &looking{begun: wall, done: make(chan struct{})}
+		go g.see(context.WithoutCancel(ctx), g.looking, condition) // it is for the others, too, when whoever asked first has left
+	}
+	l := g.looking
+	g.mu.Unlock()
+	wait := time.NewTimer(lookWait)
+	defer wait.Stop()
+	select {
+	case <-l.done:
+	case <-wait.C:
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.looking != l {
+		return g.seen
+	}
+	return lifecycle.Condition{At: wall, Wall: wall, Version: g.seen.Version, Sandbox: g.seen.Sandbox,
+		Database: lifecycle.Dependency{Name: "database", Fault: "it has not answered for " + lifecycle.Spoken(max(lookWait, wall.Sub(l.begun)))}}
+}
+
+// see looks, and keeps what it sees unless something was changed meanwhile, which it may not have seen.
+func (g *glance) see(ctx context.Context, l *looking, condition func(context.Context) lifecycle.Condition) {
+	seen := condition(ctx)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.looking == l:
+		g.seen, g.taken, g.looking = seen, l.begun, nil
+		if l.stale {
+			g.taken = time.Time{}
+		}
+	case g.seen.Wall.IsZero(): // better than nothing for those who wait
+		g.seen = seen
+	}
+	close(l.done)
 }
 
 // forget has the next look see what was just changed.
@@ -46,6 +91,9 @@ func (g *glance) forget() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.taken = time.Time{}
+	if g.looking != nil {
+		g.looking.stale = true
+	}
 }
 
 func (c *Console) addToday() {

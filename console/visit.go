@@ -173,6 +173,9 @@ func (v *visit) fail(err error) {
 	case errors.Is(err, lifecycle.ErrNotFound):
 		status, detail = http.StatusNotFound, v.T("error.notFound", "path", v.Request.URL.Path)
 	default:
+		if v.console.glance.look(v.Request.Context(), v.console.Wall(), v.console.Condition).Database.Fault != "" {
+			status, detail = http.StatusServiceUnavailable, v.T("error.database")
+		}
 		v.console.Logger.ErrorContext(v.Request.Context(), "a page could not be made", "path", v.Request.URL.Path, "request", v.w.Header().Get("X-Request-Id"), "error", err)
 	}
 	if status == http.StatusUnauthorized && v.Request.Method == http.MethodGet {
