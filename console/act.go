@@ -5,10 +5,7 @@ import "net/http"
 // addAct adds something that people confirm before it is done: a page that asks, and what the form there does. do answers with the page
 // to go to and what to tell there; where it is refused, the page asks again.
 func (c *Console) addAct(path, scope string, ask func(v *visit) (confirmation, error), do func(v *visit, reason string) (next, told string, err error)) {
-	c.get(path, func(v *visit) error {
-		if err := v.needs(scope); err != nil {
-			return err
-		}
+	c.form(path, scope, func(v *visit) error {
 		q, err := ask(v)
 		if err != nil {
 			return err

@@ -2,7 +2,9 @@ package console
 
 import (
 	"context"
+	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -13,6 +15,8 @@ const (
 	timersEvery   = time.Minute      // so often next timers are counted while somebody looks
 	prospectEvery = 15 * time.Minute // so often all that follows from them is
 	aheadDays     = 366
+	aheadShown    = 60 // days that stand beside one another
+	aheadSheet    = downloadsPath + "ahead.csv"
 )
 
 // An AheadStore counts what falls due.
@@ -59,7 +63,13 @@ type ahead struct {
 	Rules    []lifecycle.RuleName
 	ByDay    chart
 	ByWeek   chart
+
+	From           string // the day on which the chart of days begins; empty: today
+	Earlier, Later string // where it begins earlier or later; empty: nowhere
 }
+
+// Live is where the page comes from while it is counted.
+func (a ahead) Live() string { return withQuery("/console/live/ahead", nonEmpty("from", a.From)) }
 
 // aheadKept is what is kept for the page.
 type aheadKept struct {
@@ -71,6 +81,7 @@ func (c *Console) addAhead() {
 	c.get("/console/live/ahead", func(v *visit) error {
 		return v.live("ahead", func() any { return c.aheadOf(v) })
 	})
+	c.get(aheadSheet, c.aheadCSV)
 	c.post(aheadPath+"/count", "read", func(v *visit) error {
 		c.ahead.timers.forget()
 		c.ahead.prospect.forget()
@@ -169,6 +180,11 @@ func (a ahead) AllWithin(days int) (times int64) {
 	return times
 }
 
+// TodayLink lists what is done today, what is overdue included.
+func (a ahead) TodayLink() string {
+	return withQuery(relationshipsPath, nonEmpty("next-to", a.Value.Days[0].Day.Format(time.DateOnly)))
+}
+
 // Letters counts the letters that a rule, by its place, calls for within the year.
 func (a ahead) Letters(rule int) (told int64) {
 	for _, day := range a.Value.Days {
@@ -193,22 +209,75 @@ func (v *visit) series() (names []string) {
 	return names
 }
 
+// days are those from the one that was asked for on. Each leads to the relationships whose next timer falls on it.
 func (a *ahead) days(v *visit) chart {
-	const shown = 60
+	first := 0
+	if from, err := time.Parse(time.DateOnly, v.Request.FormValue("from")); err == nil {
+		first = min(max(0, int(from.Sub(a.Value.Days[0].Day)/lifecycle.Day)), aheadDays-aheadShown)
+	}
+	at := func(i int) string {
+		if i == 0 {
+			return ""
+		}
+		return a.Value.Days[i].Day.Format(time.DateOnly)
+	}
+	link := func(i int) string { return withQuery(aheadPath, nonEmpty("from", at(i))) + "#by-day" }
+	a.From = at(first)
+	if first > 0 {
+		a.Earlier = link(max(0, first-aheadShown))
+	}
+	if first < aheadDays-aheadShown {
+		a.Later = link(min(first+aheadShown, aheadDays-aheadShown))
+	}
 	c := chart{Title: v.T("ahead.byDay"), Head: v.T("ahead.day"), Series: v.series()}
-	for _, day := range a.Value.Days[:shown] {
-		c.Columns = append(c.Columns, v.dayColumn(day.Day, day.Times))
+	if first > 0 {
+		c.Title = v.T("ahead.byDayFrom", "day", v.date(a.Value.Days[first].Day))
+	}
+	for i, day := range a.Value.Days[first : first+aheadShown] {
+		column := v.dayColumn(day.Day, day.Times)
+		name := day.Day.Format(time.DateOnly)
+		between := nonEmpty("next-from", name, "next-to", name)
+		if first+i == 0 {
+			between.Del("next-from") // what is overdue is done today
+		}
+		column.Link = withQuery(relationshipsPath, between)
+		c.Columns = append(c.Columns, column)
 	}
 	return c
 }
 
-// weeks counts from Mondays to Sundays; the first week began before today.
+// aheadCSV is what each rule does on each day of the year.
+func (c *Console) aheadCSV(v *visit) error {
+	a := c.aheadOf(v)
+	if !a.Known {
+		return &refusal{http.StatusServiceUnavailable, v.T("ahead.counting")}
+	}
+	header := []string{"day"}
+	for _, rule := range a.Rules {
+		header = append(header, string(rule))
+	}
+	return v.csv("ahead.csv", header, func(row func(...string) error) error {
+		for _, day := range a.Value.Days {
+			cells := []string{day.Day.Format(time.DateOnly)}
+			for _, times := range day.Times {
+				cells = append(cells, strconv.FormatInt(times, 10))
+			}
+			if err := row(cells...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// weeks counts from Mondays to Sundays; the first week began before today. Each leads to its days.
 func (a *ahead) weeks(v *visit) chart {
 	c := chart{Title: v.T("ahead.byWeek"), Head: v.T("ahead.week"), Series: v.series()}
 	for i, day := range a.Value.Days {
 		if i == 0 || day.Day.Weekday() == time.Monday {
 			monday := day.Day.AddDate(0, 0, -(int(day.Day.Weekday())+6)%7)
-			c.Columns = append(c.Columns, column{Name: v.T("ahead.weekOf", "day", v.date(monday)), Values: make([]int64, len(c.Series))})
+			c.Columns = append(c.Columns, column{Name: v.T("ahead.weekOf", "day", v.date(monday)), Values: make([]int64, len(c.Series)),
+				Link: withQuery(aheadPath, nonEmpty("from", day.Day.Format(time.DateOnly))) + "#by-day"})
 		}
 		week := &c.Columns[len(c.Columns)-1]
 		if day.Day.Day() == 1 {

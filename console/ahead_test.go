@@ -68,6 +68,27 @@ func TestAheadFollowsEachRelationshipThroughTheYear(t *testing.T) {
 	require.Contains(t, w.get(w.anyone, "/console/ahead", "Accept-Language", "ja").body, "2026年3月4日: 自動延長 1")
 }
 
+func TestDaysAheadLeadToWhatIsDueOnThem(t *testing.T) {
+	w := newWorld(t)
+	w.load(extending(endsAt(1, start.AddDate(0, 0, 3))), extending(endsAt(2, start.AddDate(0, 7, 0))))
+	p := w.settled(w.anyone, "/console/ahead")
+	require.Contains(t, p.body, `href="/console/relationships?next-to=2026-03-01"`, "what is overdue is done today")
+	require.Contains(t, p.body, `href="/console/relationships?next-from=2026-03-04&amp;next-to=2026-03-04"`)
+	require.Contains(t, p.body, `href="/console/ahead?from=2026-09-28#by-day"`, "a week leads to its days")
+	require.Contains(t, p.body, `href="/console/ahead?from=2026-04-30#by-day"`)
+	require.NotContains(t, wordsOf(p), "← Earlier")
+	p = w.settled(w.anyone, "/console/ahead?from=2026-09-28")
+	require.Contains(t, wordsOf(p), "60 days from Mon 28 Sep 2026, by day")
+	require.Contains(t, wordsOf(p), "Thu 1 Oct 2026: Extensions 1")
+	require.Contains(t, wordsOf(p), "← Earlier Later →")
+	require.Contains(t, wordsOf(w.settled(w.anyone, "/console/ahead?from=2199-01-01")), "60 days from Fri 1 Jan 2027, by day", "no further than what is known")
+	rows, err := csv.NewReader(strings.NewReader(w.get(w.anyone, "/console/downloads/ahead.csv").body)).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 1+366)
+	require.Equal(t, []string{"day", "expire-pending", "warn-expiry", "auto-extend", "end-term", "release-name"}, rows[0])
+	require.Equal(t, []string{"2026-03-04", "0", "0", "1", "0", "0"}, rows[4])
+}
+
 func TestAheadIsCountedAgainWhenAsked(t *testing.T) {
 	w := newWorld(t)
 	require.Contains(t, wordsOf(w.settled(w.anyone, "/console/ahead")), "Extensions 0 0 0 0 ")
@@ -114,7 +135,7 @@ func TestEndsAreInTheirBuckets(t *testing.T) {
 	require.Equal(t, []string{"2", "3"}, names("/console/ahead/expiring?day=2026-03-02"))
 	require.Equal(t, []string{"2", "4"}, names("/console/ahead/expiring?extend=on"))
 	said := wordsOf(w.settled(w.anyone, "/console/ahead/expiring"))
-	require.Contains(t, said, "Within 1 day 2 Within 7 days 3 Within 30 days 4 Later 1 Ended within the last year 1")
+	require.Contains(t, said, "Within 1 day 2 40% Within 7 days 3 60% Within 30 days 4 80% Later 1 20% Ended within the last year 1 14%")
 	require.Contains(t, said, "Ends Global Administrator is never extended")
 	require.Contains(t, said, "in 23 hours Is extended")
 }
@@ -263,8 +284,8 @@ func TestSwitchingIsRefusedPlainly(t *testing.T) {
 		require.Contains(t, wordsOf(p), "needs the scope “manage”")
 	}
 	p := w.get(ops, "/console/ahead/switch?which=chosen&to=on")
-	require.Equal(t, http.StatusUnprocessableEntity, p.status)
-	require.Contains(t, wordsOf(p), "Choose at least one")
+	require.Equal(t, "/console/ahead/expiring?within=30", p.header.Get("Location"), "back to the list")
+	require.Contains(t, wordsOf(w.get(ops, p.header.Get("Location"))), "Choose at least one")
 	p = w.post(ops, "/console/ahead/switch", "to", "on", "filter", "nonsense", "n", "7", "back", "https://evil.example")
 	require.Equal(t, http.StatusUnprocessableEntity, p.status)
 	require.Contains(t, wordsOf(p), "Switch auto-extend on for 7 relationships?", "the page stands as it was")

@@ -83,8 +83,8 @@ func (c *Console) addBulk() {
 			return b
 		})
 	})
-	c.get(bulkPath+"/{id}/cancel", func(v *visit) error { return v.confirm(v.confirmCancel()) })
-	c.post(bulkPath+"/{id}/cancel", "manage", func(v *visit) error {
+	c.form(bulkPath+"/{id}/cancel", lifecycle.Manage, func(v *visit) error { return v.confirm(v.confirmCancel()) })
+	c.post(bulkPath+"/{id}/cancel", lifecycle.Manage, func(v *visit) error {
 		c := v.confirmCancel()
 		if err := v.ask(http.MethodPost, "/v1/bulk/"+url.PathEscape(v.Request.PathValue("id"))+"/cancel", nil, nil); err != nil {
 			return v.confirmAgain(c, err)

@@ -20,7 +20,7 @@ func (c *Console) addChannels() {
 	})
 	for _, to := range []string{"on", "off"} {
 		path := channelsPath + "/{name}/" + to
-		c.get(path, func(v *visit) error { return v.confirm(v.switching(to)) })
+		c.form(path, lifecycle.Manage, func(v *visit) error { return v.confirm(v.switching(to)) })
 		c.post(path, lifecycle.Manage, func(v *visit) error { return switchChannel(v, to) })
 	}
 }

@@ -22,6 +22,7 @@ type confirmation struct {
 	Texts       []typed           // what else is to be typed in
 	Fields      map[string]string // sent along unseen
 	Fault       string            // why it was refused when last tried
+	Closed      bool              // it cannot be done as things stand: there is no button
 	Note        string            // the reason as it was typed then
 }
 

@@ -49,6 +49,7 @@ type Store interface {
 	AnalyticsStore
 	SweepStore
 	RelationshipStore
+	FindStore
 }
 
 // Options are what a console is made of. Store, Door, Policy, Condition, Written and both clocks must be there.
@@ -109,6 +110,7 @@ func New(o Options) (*Console, error) {
 	c.addAnalytics()
 	c.addSweeps()
 	c.addSweepActs()
+	c.addRule()
 	c.addNewSweep()
 	c.addQueue()
 	c.addNotices()
@@ -144,6 +146,16 @@ type handler func(v *visit) error
 
 // get shows a page to whoever may look.
 func (c *Console) get(path string, h handler) { c.mux.HandleFunc("GET "+path, c.handle(within(h))) }
+
+// form shows a page that asks for something which needs the scope: whoever lacks it is told so before they have typed anything.
+func (c *Console) form(path, scope string, h handler) {
+	c.get(path, func(v *visit) error {
+		if err := v.needs(scope); err != nil {
+			return err
+		}
+		return h(v)
+	})
+}
 
 // post does something for whoever has the scope. The HTTP interface asks for itself again; here it is for a better answer.
 func (c *Console) post(path, scope string, h handler) {

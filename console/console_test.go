@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -110,4 +111,19 @@ func TestWhoLooksIsKeptUpToDate(t *testing.T) {
 		event.WriteString(lines.Text())
 	}
 	require.Contains(t, event.String(), "All is well")
+}
+
+func TestTodaySaysThatTheDatabaseSaysNothing(t *testing.T) {
+	w := newWorld(t)
+	require.Contains(t, wordsOf(w.get(w.anyone, "/")), "All is well")
+	thawed := make(chan struct{})
+	freeze := func(frozen func()) { w.mu.Lock(); defer w.mu.Unlock(); w.frozen = frozen }
+	freeze(func() { <-thawed })
+	w.advance(2 * time.Second) // what was seen is kept for a second
+	p := w.get(w.anyone, "/")
+	require.Equal(t, http.StatusOK, p.status)
+	require.Contains(t, wordsOf(p), "Database away The database cannot be read: it has not answered for 3s")
+	freeze(nil)
+	close(thawed)
+	require.Eventually(t, func() bool { return strings.Contains(wordsOf(w.get(w.anyone, "/")), "All is well") }, 10*time.Second, 10*time.Millisecond)
 }

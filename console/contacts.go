@@ -18,7 +18,7 @@ const (
 
 func (c *Console) addContacts() {
 	c.get(contactsPath, listContacts)
-	c.get(contactsPath+"/edit", func(v *visit) error {
+	c.form(contactsPath+"/edit", lifecycle.Manage, func(v *visit) error {
 		form, err := v.contactForm()
 		if err != nil {
 			return err
@@ -26,7 +26,7 @@ func (c *Console) addContacts() {
 		return v.show("contact", form)
 	})
 	c.post(contactsPath+"/edit", lifecycle.Manage, putContact)
-	c.get(contactsPath+"/remove", func(v *visit) error { return v.confirm(v.removing(v.Request.URL.Query())) })
+	c.form(contactsPath+"/remove", lifecycle.Manage, func(v *visit) error { return v.confirm(v.removing(v.Request.URL.Query())) })
 	c.post(contactsPath+"/remove", lifecycle.Manage, removeContact)
 }
 

@@ -141,13 +141,18 @@ func searchFor(text string) lifecycle.Filter {
 		return lifecycle.Any{compare(lifecycle.FieldID, lifecycle.Equal, lifecycle.Value{Text: id}),
 			compare(lifecycle.FieldCustomerName, lifecycle.Contains, lifecycle.Value{Text: text})}
 	}
-	written := []string{text, id, strings.ToUpper(text), cases.Title(textlanguage.Und).String(text)}
-	slices.Sort(written)
 	wanted := lifecycle.Any{compare(lifecycle.FieldName, lifecycle.Contains, lifecycle.Value{Text: text})}
-	for _, name := range slices.Compact(written) {
+	for _, name := range written(text) {
 		wanted = append(wanted, compare(lifecycle.FieldCustomerName, lifecycle.Contains, lifecycle.Value{Text: name}))
 	}
 	return wanted
+}
+
+// written are the usual ways to write a name.
+func written(name string) []string {
+	ways := []string{name, strings.ToLower(name), strings.ToUpper(name), cases.Title(textlanguage.Und).String(name)}
+	slices.Sort(ways)
+	return slices.Compact(ways)
 }
 
 // list is the query for the store: so many behind a place. That the end is not before the place follows, and lets the index begin there.
@@ -216,7 +221,7 @@ func (c *Console) showExpiring(v *visit) error {
 	return v.show("expiring", e)
 }
 
-// bucketsOf counts what is in the buckets, of all relationships. Each but the later and the ended ones holds those before it.
+// bucketsOf counts what is in the buckets, of all relationships, and behind them all that are active and all that have ended. Each but the later and the ended ones holds those before it.
 func (c *Console) bucketsOf(v *visit) counted[[]int64] {
 	return c.buckets.look(v, "what ends within which time", bucketsEvery, func(ctx context.Context) ([]int64, error) {
 		now := c.Now()
@@ -225,7 +230,7 @@ func (c *Console) bucketsOf(v *visit) counted[[]int64] {
 		if err != nil {
 			return nil, err
 		}
-		var active, ended int64
+		var active, ended, all int64 // all: that have ended, whenever
 		numbers := make([]int64, len(buckets))
 		for i := range counts {
 			active += counts[i].Active
@@ -237,7 +242,10 @@ func (c *Console) bucketsOf(v *visit) counted[[]int64] {
 			}
 		}
 		numbers[3], numbers[4] = counts[len(counts)-1].Active, ended
-		return numbers, nil
+		for i := range counts {
+			all += counts[i].Ended
+		}
+		return append(numbers, active, all), nil
 	})
 }
 
@@ -246,6 +254,16 @@ type bucket struct {
 	Name, Link string
 	Here       bool
 	N          int64
+	Of         int64 // how many it is a part of: the active ones or, of those that have ended, all of either
+}
+
+// Share is which part it is, in percent; empty where there is nothing to have a part of.
+func (b bucket) Share() string {
+	if b.Of == 0 {
+		return ""
+	}
+	const hundred = 100
+	return strconv.FormatInt((b.N*hundred+b.Of/2)/b.Of, 10) + "%"
 }
 
 // Shown are the buckets, which keep what else was asked for.
@@ -255,7 +273,10 @@ func (e expiring) Shown() (shown []bucket) {
 		q.Within, q.Day = name, ""
 		b := bucket{Name: name, Link: q.path(expiringPath), Here: name == e.Within}
 		if e.Buckets.Known {
-			b.N = e.Buckets.Value[i]
+			n := e.Buckets.Value
+			if b.N, b.Of = n[i], n[len(buckets)]; name == "ended" {
+				b.Of += n[len(buckets)+1]
+			}
 		}
 		shown = append(shown, b)
 	}

@@ -78,10 +78,7 @@ func (n *newSweep) mode() string {
 const scopeSweep = "sweep"
 
 func (c *Console) addNewSweep() {
-	c.get(sweepsPath+"/new", func(v *visit) error {
-		if err := v.needs(scopeSweep); err != nil {
-			return err
-		}
+	c.form(sweepsPath+"/new", scopeSweep, func(v *visit) error {
 		n := readNewSweep(v.Request.URL.Query())
 		if len(n.Rules) == 0 && n.Planned {
 			n.Planned, n.Fault = false, v.T("newsweep.none")

@@ -14,7 +14,7 @@ import (
 const noticeOrdersPath = noticesPath + "/order"
 
 func (c *Console) addNoticeOrders() {
-	c.get(noticeOrdersPath, func(v *visit) error {
+	c.form(noticeOrdersPath, lifecycle.Manage, func(v *visit) error {
 		o, err := v.noticeOrder(v.Request.URL.Query())
 		if err != nil {
 			return err
@@ -41,7 +41,7 @@ func (v *visit) noticeOrder(sent url.Values) (*noticeOrder, error) {
 		return nil, &refusal{http.StatusBadRequest, err.Error()}
 	}
 	if o.filter == nil && len(o.ids) == 0 {
-		return nil, &refusal{http.StatusUnprocessableEntity, v.T("notices.noneSelected")}
+		return nil, &overtaken{withQuery(noticesPath, readNoticeFilter(sent).Values()), v.T("notices.noneSelected")}
 	}
 	return o, nil
 }

@@ -243,7 +243,9 @@ func TestOrdersAboutNoticesAreConfirmedCountedAndKept(t *testing.T) {
 	p = w.get(browser, "/console/notices/order?all=retry&status=noRecipient")
 	require.Equal(t, "/console/notices?status=noRecipient", p.header.Get("Location"), "there is nothing to confirm")
 	require.Contains(t, w.get(browser, p.header.Get("Location")).body, "There is nothing to do: what is listed has nobody to go to")
-	require.Equal(t, http.StatusUnprocessableEntity, w.get(browser, "/console/notices/order?action=retry").status, "nothing is selected")
+	p = w.get(browser, "/console/notices/order?action=retry&status=dead")
+	require.Equal(t, "/console/notices?status=dead", p.header.Get("Location"), "nothing is selected")
+	require.Contains(t, w.get(browser, p.header.Get("Location")).body, "Select the notices first")
 	require.Equal(t, http.StatusBadRequest, w.get(browser, "/console/notices/order?action=burn&id=1-1-1").status)
 
 	deeds := w.get(browser, "/console/activity/operators").body

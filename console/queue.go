@@ -19,11 +19,15 @@ type Queues interface {
 
 	// Tasks lists a page of the tasks that are in a state; the first page is 1. Also [lifecycle.ErrNotFound].
 	Tasks(ctx context.Context, queue string, state lifecycle.TaskState, page, size int) ([]lifecycle.Task, error)
+
+	// Days says what was done with the tasks of a queue on so many days up to today, the oldest first. Also [lifecycle.ErrNotFound].
+	Days(ctx context.Context, queue string, n int) ([]lifecycle.QueueDay, error)
 }
 
 const (
 	queuePath   = "/console/queue"
 	tasksOnPage = 50
+	queueDays   = 30
 )
 
 // queuePage is all queues, and the workers.
@@ -77,6 +81,7 @@ type tasksPage struct {
 	List        []lifecycle.Task
 	First, Next string
 	Orders      []lifecycle.QueueOrder // that make sense now
+	Done        *chart                 // what workers did day by day; nil: nothing yet
 }
 
 func (c *Console) addQueue() {
@@ -172,7 +177,21 @@ func (c *Console) tasksPage(v *visit) (*tasksPage, error) {
 		p.Next = at(page + 1)
 	}
 	p.Orders = ordersFor(&queue)
-	return p, nil
+	days, err := c.Queues.Days(v.Request.Context(), queue.Name, queueDays)
+	p.Done = v.doneChart(days)
+	return p, err
+}
+
+// doneChart draws what workers did.
+func (v *visit) doneChart(days []lifecycle.QueueDay) *chart {
+	if len(days) == 0 {
+		return nil
+	}
+	c := chart{Title: v.T("queue.done"), Head: v.T("ahead.day"), Series: []string{v.T("queue.succeeded"), v.T("queue.failedTasks")}}
+	for _, d := range days {
+		c.Columns = append(c.Columns, v.dayColumn(d.Day, []int64{d.Processed - d.Failed, d.Failed}))
+	}
+	return &c
 }
 
 // ordersFor are the orders that make sense while the queue is as it is.

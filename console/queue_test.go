@@ -37,6 +37,8 @@ func TestQueueSaysInWordsWhatWaits(t *testing.T) {
 	require.Contains(t, wordsOf(w.get(w.anyone, "/console/queue/tenure-notices")), "Send what waits to be sent")
 	require.Contains(t, wordsOf(w.get(w.anyone, "/console/queue/tenure-notices", "Accept-Language", "ja")), "送信待ちの通知の送信")
 	require.Equal(t, http.StatusNotFound, w.get(w.anyone, "/console/queue/somebody-else's").status)
+	require.Contains(t, wordsOf(page), "Done in the last 30 days, by day")
+	require.Contains(t, wordsOf(page), w.wall().Format("Mon 2 Jan 2006")+": 0")
 }
 
 func TestQueueIsPausedDrainedAndRun(t *testing.T) {

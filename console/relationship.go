@@ -55,7 +55,7 @@ type storySection struct {
 func (c *Console) addRelationship() {
 	const one = relationshipsPath + "/{id}"
 	c.get(one, showRelationship)
-	c.get(one+"/do/{action}", func(v *visit) error {
+	c.form(one+"/do/{action}", lifecycle.Manage, func(v *visit) error {
 		a, err := v.asked()
 		if err != nil {
 			return err

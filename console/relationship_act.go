@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -114,7 +115,7 @@ func (a *askedAction) confirmation(v *visit) confirmation {
 	c := confirmation{Title: v.T(a.phrase("")), Text: v.T(a.phrase(".text")), Path: a.page.Path + "/do/" + a.name, Back: a.page.Path, Reason: true,
 		Button: v.T(a.phrase("")), Fields: map[string]string{"etag": a.page.ETag}}
 	c.Facts = []fact{{v.T("relationships.name"), data(r.DisplayName)}, {v.T("relationships.customer"), data(customerText(r.Customer))},
-		{v.T("relationships.status"), v.word("status", string(r.Status))}}
+		{v.T("relationships.status"), v.word("status", string(r.Status))}, {v.T("relationships.extend"), v.T(a.page.ExtendText())}}
 	if a.deed < 0 {
 		return c
 	}
@@ -131,7 +132,7 @@ func (a *askedAction) confirmation(v *visit) confirmation {
 	}
 	follows, err := a.page.Act(v.console.Policy, v.Now, wanted)
 	if err != nil {
-		c.Fault = err.Error()
+		c.Fault, c.Closed = err.Error(), true
 		return c
 	}
 	c.Facts = append(c.Facts, v.consequences(a.page, &follows)...)
@@ -218,6 +219,10 @@ func act(v *visit) error {
 		}
 	}
 	if err := a.do(v, reason); err != nil {
+		var refused *refusal
+		if errors.As(err, &refused) && refused.Status == http.StatusPreconditionFailed {
+			refused.Detail = v.T("relationship.changed")
+		}
 		again, gone := v.asked() // as it is by now
 		if gone != nil {
 			return err

@@ -31,7 +31,7 @@ const (
 func (c *Console) addRelationships() {
 	c.get(relationshipsPath, listRelationships)
 	c.get(relationshipsPath+".csv", exportRelationships)
-	c.get(relationshipsPath+"/find", findRelationship)
+	c.get(relationshipsPath+"/find", find)
 	c.addRelationship()
 }
 
@@ -104,14 +104,20 @@ func listRelationships(v *visit) error {
 		page.First = sift.link()
 	}
 	for i := range found {
-		row := listedRow{Listed: found[i], PartnerName: v.partnerName(found[i].Partner), Held: slices.Contains(found[i].Stayed, found[i].Next.Rule)}
-		row.Due = !row.Held && !row.Next.At.IsZero() && !row.Next.At.After(v.Now)
+		row := v.row(found[i])
 		if row.Due {
 			page.Due++
 		}
 		page.Rows = append(page.Rows, row)
 	}
 	return v.show("relationships", &page)
+}
+
+// row is a relationship as lists show it.
+func (v *visit) row(l lifecycle.Listed) listedRow {
+	row := listedRow{Listed: l, PartnerName: v.partnerName(l.Partner), Held: slices.Contains(l.Stayed, l.Next.Rule)}
+	row.Due = !row.Held && !row.Next.At.IsZero() && !row.Next.At.After(v.Now)
+	return row
 }
 
 // partnerName is what a partner is called, as far as the policy says, and otherwise the beginning of its id.
@@ -123,21 +129,25 @@ func (v *visit) partnerName(tenant string) string {
 // A sifter is the filter and the order of the list as the address has them, and the form shows them.
 type sifter struct {
 	Status, Rule, Extend, Admin string
+	Paused                      string // no: not those whose rule is paused; only: only those
 	Partner, Customer, Name     string
 	From, To                    string // days of the end
-	Due, Held                   bool
+	NextFrom, NextTo            string // days on which the next timer falls due
+	Due, Held                   bool   // both: those that are due and on hold
 	By                          lifecycle.ListingOrder
 	Descending                  bool
 	after                       string
 	faults                      []string
 	from, to                    time.Time
+	nextFrom, nextTo            time.Time
+	paused                      []lifecycle.RuleName // at present; read if it matters
 }
 
 func readSifter(v *visit) *sifter {
 	asked := v.Request.URL.Query()
 	text := func(name string) string { return strings.TrimSpace(asked.Get(name)) }
-	s := &sifter{Status: text("status"), Rule: text("rule"), Extend: text("extend"), Admin: text("admin"), Partner: strings.ToLower(text("partner")),
-		Customer: strings.ToLower(text("customer")), Name: text("name"), From: text("from"), To: text("to"), Due: text("due") != "", Held: text("held") != "",
+	s := &sifter{Status: text("status"), Rule: text("rule"), Extend: text("extend"), Admin: text("admin"), Paused: text("paused"), Partner: strings.ToLower(text("partner")),
+		Customer: strings.ToLower(text("customer")), Name: text("name"), From: text("from"), To: text("to"), NextFrom: text("next-from"), NextTo: text("next-to"), Due: text("due") != "", Held: text("held") != "",
 		after: asked.Get("after")}
 	by, descending := strings.CutPrefix(cmp.Or(text("sort"), s.usualOrder()), "-")
 	s.By, s.Descending = lifecycle.ListingOrder(by), descending
@@ -145,12 +155,26 @@ func readSifter(v *visit) *sifter {
 		s.By, s.Descending = lifecycle.ByArrival, true
 	}
 	s.check(v)
+	if s.Paused != "" {
+		s.paused = v.pausedRules()
+	}
 	return s
+}
+
+// pausedRules are those that are paused at present, all of them while everything is on hold.
+func (v *visit) pausedRules() (paused []lifecycle.RuleName) {
+	condition := v.console.glance.look(v.Request.Context(), v.Wall, v.console.Condition)
+	for i := range condition.Rules {
+		if condition.Rules[i].Paused || condition.Standstill() != nil {
+			paused = append(paused, condition.Rules[i].Rule)
+		}
+	}
+	return paused
 }
 
 // usualOrder is how somebody who has not said so wants the list: what is about to happen first, where they ask for that.
 func (s *sifter) usualOrder() string {
-	if s.Due || s.Rule != "" || s.To != "" {
+	if s.Due || s.Rule+s.To+s.NextFrom+s.NextTo != "" {
 		return string(lifecycle.ByNext)
 	}
 	return "-" + string(lifecycle.ByArrival)
@@ -166,7 +190,8 @@ func (s *sifter) check(v *visit) {
 	for _, day := range []struct {
 		key, text string
 		at        *time.Time
-	}{{"relationships.from", s.From, &s.from}, {"relationships.to", s.To, &s.to}} {
+	}{{"relationships.from", s.From, &s.from}, {"relationships.to", s.To, &s.to},
+		{"relationships.nextFrom", s.NextFrom, &s.nextFrom}, {"relationships.nextTo", s.NextTo, &s.nextTo}} {
 		at, err := time.Parse(time.DateOnly, day.text)
 		if day.text != "" && err != nil {
 			s.faults = append(s.faults, v.T("relationships.noDay", "field", v.T(day.key), "text", day.text))
@@ -195,6 +220,17 @@ func (s *sifter) listing(now time.Time) lifecycle.Listing {
 			all = append(all, lifecycle.Compare{Field: wanted.field, By: wanted.by, Value: lifecycle.Value{Text: wanted.text}})
 		}
 	}
+	if s.Paused == "only" || s.Paused == "no" {
+		under := lifecycle.Among{Field: lifecycle.FieldNext}
+		for _, rule := range s.paused {
+			under.Values = append(under.Values, lifecycle.Value{Text: string(rule)})
+		}
+		if s.Paused == "only" {
+			all = append(all, under)
+		} else {
+			all = append(all, lifecycle.Not{Filter: under})
+		}
+	}
 	if s.Extend == "on" || s.Extend == "off" {
 		all = append(all, lifecycle.Compare{Field: lifecycle.FieldAutoExtend, By: lifecycle.Equal, Value: lifecycle.Value{Flag: s.Extend == "on"}})
 	}
@@ -207,7 +243,14 @@ func (s *sifter) listing(now time.Time) lifecycle.Listing {
 	if len(all) > 0 {
 		q.Filter = all
 	}
-	if s.Due {
+	q.NextFrom = s.nextFrom
+	if s.NextTo != "" {
+		q.NextBefore = s.nextTo.AddDate(0, 0, 1)
+	}
+	switch {
+	case s.Due && s.Held: // what is on hold is not due in the eyes of the store
+		q.NextBefore = now.Add(time.Microsecond)
+	case s.Due:
 		q.DueBy = now
 	}
 	q.GlobalAdministrator = map[string]lifecycle.Wish{"with": lifecycle.With, "without": lifecycle.Without}[s.Admin]
@@ -218,8 +261,9 @@ func (s *sifter) listing(now time.Time) lifecycle.Listing {
 // link is the address of the list with this filter, and with names and values in turn in place of what it has.
 func (s *sifter) link(instead ...string) string {
 	values := url.Values{}
-	for name, value := range map[string]string{"status": s.Status, "rule": s.Rule, "extend": s.Extend, "admin": s.Admin, "partner": s.Partner,
-		"customer": s.Customer, "name": s.Name, "from": s.From, "to": s.To, "sort": s.Sort()} {
+	for name, value := range map[string]string{"status": s.Status, "rule": s.Rule, "extend": s.Extend, "admin": s.Admin, "paused": s.Paused, "partner": s.Partner,
+		"customer": s.Customer, "name": s.Name, "from": s.From, "to": s.To,
+		"next-from": s.NextFrom, "next-to": s.NextTo, "sort": s.Sort()} {
 		if value != "" {
 			values.Set(name, value)
 		}
@@ -268,9 +312,15 @@ func (s *sifter) Sorted(by string) string {
 	return "ascending"
 }
 
-// Narrow says whether anything is filtered by what stands in the folded part of the form.
-func (s *sifter) Narrow() bool {
-	return s.Partner+s.Customer+s.Rule+s.Extend+s.Admin+s.From+s.To != "" || s.Held || s.Due
+// Narrow counts what is filtered by in the folded part of the form.
+func (s *sifter) Narrow() (n int) {
+	for _, in := range []bool{s.Partner != "", s.Customer != "", s.Rule != "", s.Extend != "", s.Admin != "", s.Paused != "", s.From != "", s.To != "",
+		s.NextFrom != "", s.NextTo != "", s.Held, s.Due} {
+		if in {
+			n++
+		}
+	}
+	return n
 }
 
 // Statuses are those to choose from.
@@ -306,30 +356,4 @@ func placeIn(text string, by lifecycle.ListingOrder) *lifecycle.Listed {
 	}
 	l.Next.At, l.End, l.Modified = at, at, at
 	return l
-}
-
-// findRelationship goes to the relationship with an id, to those of a tenant, or to those whose name begins so.
-func findRelationship(v *visit) error {
-	text := strings.TrimSpace(v.Request.URL.Query().Get("q"))
-	if text == "" {
-		return v.goTo(relationshipsPath, nil)
-	}
-	id := lifecycle.CanonicalID(text)
-	if _, err := v.console.Store.Dossier(v.Request.Context(), id); err == nil {
-		return v.goTo(relationshipsPath+"/"+url.PathEscape(id), nil)
-	}
-	tenant := strings.ToLower(text)
-	if !lifecycle.IsGUID(tenant) {
-		return v.goTo((&sifter{Name: text, By: lifecycle.ByName}).link(), nil)
-	}
-	partner := lifecycle.Listing{By: lifecycle.ByArrival, Limit: 1,
-		Filter: lifecycle.Compare{Field: lifecycle.FieldPartner, By: lifecycle.Equal, Value: lifecycle.Value{Text: tenant}}}
-	found, err := v.console.Store.Listed(v.Request.Context(), partner)
-	if err != nil {
-		return err
-	}
-	if len(found) > 0 {
-		return v.goTo((&sifter{Partner: tenant, By: lifecycle.ByArrival, Descending: true}).link(), nil)
-	}
-	return v.goTo((&sifter{Customer: tenant, By: lifecycle.ByArrival, Descending: true}).link(), nil)
 }

@@ -163,12 +163,83 @@ func TestQuickFindGoesToWhatIsMeant(t *testing.T) {
 		" " + strings.ToUpper(relationshipID(1)): list + "/" + relationshipID(1),
 		contoso:                                  list + "?customer=" + contoso + "&sort=-arrival",
 		strings.ToUpper(partner):                 list + "?partner=" + partner + "&sort=-arrival",
-		"Contoso <d":                             list + "?name=Contoso+%3Cd&sort=name",
+		"contoso desk":                           list + "/" + relationshipID(1),
+		"ontos":                                  list + "?customer=" + contoso,
 		"":                                       list,
 	} {
 		p := w.get(w.anyone, list+"/find?q="+url.QueryEscape(typed))
 		require.Equal(t, http.StatusSeeOther, p.status)
 		require.Equal(t, want, p.header.Get("Location"), typed)
+	}
+}
+
+func TestSearchFindsByCustomersNameAndAddress(t *testing.T) {
+	w := newWorld(t)
+	other := active(2, start.AddDate(1, 0, 0))
+	other.DisplayName, other.Customer = "Fabrikam desk", lifecycle.Tenant{TenantID: "bbbbbbbb-0000-4000-8000-000000000002", DisplayName: "Fabrikam <b>"}
+	w.load(active(1, start.AddDate(1, 0, 0)), other)
+	_, err := w.db.ImportContacts(t.Context(), []lifecycle.Contact{
+		{TenantID: contoso, Role: lifecycle.GlobalAdministrators, Mail: "IT@contoso.example"}, {TenantID: contoso, Role: lifecycle.GlobalAdministrators, Mail: "b@contoso.example"},
+		{TenantID: partner, Role: lifecycle.AdminAgents, Mail: "agent@partner.example"}}, &w.policy.Notices, start)
+	require.NoError(t, err)
+	ops, reader := w.signedIn("ops", "manage"), w.signedIn("reader", "read")
+	find := func(browser *http.Client, text string) seen {
+		return w.get(browser, list+"/find?q="+url.QueryEscape(text))
+	}
+
+	p := find(ops, "FABRIKAM")
+	require.Equal(t, http.StatusOK, p.status)
+	require.Contains(t, p.body, "Fabrikam desk</a>")
+	require.Contains(t, p.body, "Fabrikam &lt;b&gt;</a>")
+	for typed, want := range map[string]string{"it@CONTOSO.example": "customer=" + contoso, "@contoso.example": "customer=" + contoso, "partner.example": "partner=" + partner} {
+		require.Equal(t, list+"?"+want, find(ops, typed).header.Get("Location"), typed)
+	}
+	for _, typed := range []string{"it@contoso.example", "contoso.example", "Nobody & co"} {
+		p = find(reader, typed)
+		require.Equal(t, http.StatusOK, p.status)
+		require.Contains(t, wordsOf(p), "Nothing is called so", "%s: addresses are for those who manage", typed)
+	}
+}
+
+func TestWhatIsDueAndOnHoldIsCountedAsItIsListed(t *testing.T) {
+	w := newWorld(t)
+	w.load(active(1, start.Add(time.Hour)), active(2, start.Add(time.Hour)), active(3, start.AddDate(0, 6, 0)))
+	hold := func(kind lifecycle.HoldKind, subject string) {
+		_, err := w.db.PlaceHold(t.Context(), lifecycle.Hold{Kind: kind, Subject: subject, Note: "why"}, lifecycle.Caller{}, w.clock())
+		require.NoError(t, err)
+	}
+	hold(lifecycle.HoldRelationship, relationshipID(2))
+	w.advance(2 * time.Hour)
+	listed := func(query string) (ids []string) {
+		body := w.get(w.anyone, list+query).body
+		for n := 1; n <= 3; n++ {
+			if strings.Contains(body, list+"/"+relationshipID(n)+`"`) {
+				ids = append(ids, fmt.Sprint(n))
+			}
+		}
+		return ids
+	}
+	require.Equal(t, []string{"1"}, listed("?due=now"))
+	require.Equal(t, []string{"2"}, listed("?due=now&held=yes"))
+	require.Equal(t, []string{"1", "2"}, listed("?next-to="+start.Format(time.DateOnly)))
+	require.Equal(t, []string{"3"}, listed("?next-from="+start.AddDate(0, 0, 1).Format(time.DateOnly)))
+	require.Contains(t, wordsOf(w.get(w.anyone, "/")), "Due now 1 ")
+	require.Contains(t, w.get(w.anyone, "/").body, list+"?due=now&amp;held=yes&amp;rule=warn-expiry")
+	hold(lifecycle.HoldRule, string(lifecycle.WarnExpiry))
+	w.advance(2 * time.Second)
+	require.Equal(t, []string{"1"}, listed("?due=now&paused=only"))
+	require.Empty(t, listed("?due=now&paused=no"))
+}
+
+func TestReadersAreNotAskedAboutWhatTheyMayNotDo(t *testing.T) {
+	w := newWorld(t)
+	w.load(active(1, start.AddDate(1, 0, 0)))
+	reader := w.signedIn("reader", "read")
+	for _, path := range []string{list + "/" + relationshipID(1) + "/do/terminate", "/console/ahead/switch?which=all&to=on", "/console/ahead/bulk/1/cancel", "/console/contacts/edit",
+		"/console/contacts/remove", "/console/channels/mail/off", "/console/notices/order?action=retry&id=1-1-1", "/console/sweeps/new", "/console/sweeps/rules/end-term/pause"} {
+		p := w.get(reader, path)
+		require.Equal(t, http.StatusForbidden, p.status, path)
+		require.Contains(t, wordsOf(p), "This needs the scope", path)
 	}
 }
 

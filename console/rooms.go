@@ -26,7 +26,7 @@ func (v *visit) Rooms() []room {
 	shown := make([]room, len(rooms))
 	path := v.Request.URL.Path
 	for i, r := range rooms {
-		shown[i] = room{r.path, v.T(r.key), path == r.path || r.path != "/" && strings.HasPrefix(path, r.path+"/")}
+		shown[i] = room{r.path, v.T(r.key), path == r.path || r.path != "/" && strings.HasPrefix(path, r.path+"/") || r.path == sweepsPath && strings.HasPrefix(path, rulesPath+"/")}
 	}
 	return shown
 }

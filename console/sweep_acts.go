@@ -54,6 +54,9 @@ func (c *Console) askCancel(v *visit) (confirmation, error) {
 	if err != nil {
 		return confirmation{}, err
 	}
+	if sweep.State != lifecycle.SweepHeld && sweep.State != lifecycle.SweepRunning {
+		return confirmation{}, v.settled(&sweep)
+	}
 	text := v.T("sweeps.cancel.text")
 	if sweep.State == lifecycle.SweepHeld {
 		text = v.T("sweeps.cancel.held")
@@ -67,8 +70,16 @@ func (c *Console) askWord(v *visit, word string) (confirmation, error) {
 	if err != nil {
 		return confirmation{}, err
 	}
+	if sweep.State != lifecycle.SweepHeld {
+		return confirmation{}, v.settled(&sweep)
+	}
 	return confirmation{Title: v.T("sweeps."+word+".title", "id", sweep.ID), Text: v.T("sweeps." + word + ".text"), Facts: v.sweepFacts(&sweep),
 		Path: sweepPath(sweep.ID) + "/" + word, Back: sweepPath(sweep.ID), Reason: true, Button: v.T("sweeps." + word + ".button"), Danger: word == "approve"}, nil
+}
+
+// settled shows how a sweep stands to whoever comes too late to decide on it.
+func (v *visit) settled(s *lifecycle.Sweep) error {
+	return &overtaken{sweepPath(s.ID), v.T("sweeps.settled", "id", s.ID, "state", v.word("sweep", string(s.State)))}
 }
 
 // sweepFacts are what a sweep is about: of one that is held, what it would do.

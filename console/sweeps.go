@@ -12,8 +12,9 @@ import (
 
 // A SweepStore reads sweeps. It may be called from many goroutines.
 type SweepStore interface {
-	// ShownSweeps lists the sweeps that show wants, latest first: at most limit of those before the one called before; 0: the latest.
-	ShownSweeps(ctx context.Context, show lifecycle.SweepShow, before int64, limit int) ([]lifecycle.Sweep, error)
+	// ShownSweeps lists the sweeps that show wants, those only that fire a rule if one is named, latest first: at most limit of those
+	// before the one called before; 0: the latest.
+	ShownSweeps(ctx context.Context, show lifecycle.SweepShow, rule lifecycle.RuleName, before int64, limit int) ([]lifecycle.Sweep, error)
 
 	// Sweep reads a sweep with its totals; [lifecycle.ErrNotFound].
 	Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error)
@@ -156,7 +157,7 @@ func (c *Console) sweepsPage(v *visit) (*sweepsPage, error) {
 		p.Show = lifecycle.ShowBusy
 	}
 	before := number(query, "before")
-	list, err := c.Store.ShownSweeps(ctx, p.Show, before, sweepsOnPage+1) // one more, to know whether there is a next page
+	list, err := c.Store.ShownSweeps(ctx, p.Show, "", before, sweepsOnPage+1) // one more, to know whether there is a next page
 	if err != nil {
 		return nil, err
 	}

@@ -23,14 +23,14 @@ type switching struct {
 
 // addSwitch lets people switch autoExtend of those they have chosen in the list, or of all that it holds.
 func (c *Console) addSwitch() {
-	c.get(switchPath, func(v *visit) error {
+	c.form(switchPath, lifecycle.Manage, func(v *visit) error {
 		s, err := c.switchingOf(v)
 		if err != nil {
 			return err
 		}
 		return v.confirm(v.confirmSwitching(s))
 	})
-	c.post(switchPath, "manage", c.switchAll)
+	c.post(switchPath, lifecycle.Manage, c.switchAll)
 }
 
 // switchingOf reads what was chosen. The filter is made once, so that what is done is what was shown.
@@ -44,7 +44,7 @@ func (c *Console) switchingOf(v *visit) (switching, error) {
 			chosen.Values = append(chosen.Values, lifecycle.Value{Text: strings.ToLower(id)})
 		}
 		if len(chosen.Values) == 0 || len(chosen.Values) > expiringPage {
-			return s, &refusal{http.StatusUnprocessableEntity, v.T("switch.none", "n", expiringPage)}
+			return s, &overtaken{s.Back, v.T("switch.none", "n", expiringPage)}
 		}
 		filter = chosen
 	}

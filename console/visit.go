@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -166,12 +167,24 @@ type explained interface {
 	Explain() string
 }
 
+// An overtaken question cannot be asked as things stand: others have settled it meanwhile, or nothing was chosen. Whoever was about to answer
+// it is shown how things stand, and told why.
+type overtaken struct{ Path, Text string }
+
+func (o *overtaken) Error() string { return o.Text }
+
 func (v *visit) notFound() error {
 	return &refusal{http.StatusNotFound, v.T("error.notFound", "path", v.Request.URL.Path)}
 }
 
 // fail shows why there is no page. Who has to sign in first comes back afterwards.
 func (v *visit) fail(err error) {
+	var late *overtaken
+	if errors.As(err, &late) {
+		if err = v.goTo(late.Path, &flash{false, late.Text}); err == nil {
+			return
+		}
+	}
 	status, detail := http.StatusInternalServerError, v.T("error.internal")
 	var refused explained
 	switch {
@@ -180,6 +193,9 @@ func (v *visit) fail(err error) {
 	case errors.Is(err, lifecycle.ErrNotFound):
 		status, detail = http.StatusNotFound, v.T("error.notFound", "path", v.Request.URL.Path)
 	default:
+		if v.console.glance.look(v.Request.Context(), v.console.Wall(), v.console.Condition).Database.Fault != "" {
+			status, detail = http.StatusServiceUnavailable, v.T("error.database")
+		}
 		v.console.Logger.ErrorContext(v.Request.Context(), "a page could not be made", "path", v.Request.URL.Path, "request", v.w.Header().Get("X-Request-Id"), "error", err)
 	}
 	if status == http.StatusUnauthorized && v.Request.Method == http.MethodGet {
@@ -189,10 +205,22 @@ func (v *visit) fail(err error) {
 	if status == http.StatusUnauthorized {
 		detail = v.T("error.signIn")
 	}
-	if err := v.showAs(status, "error", map[string]any{"Status": status, "Detail": detail, "RequestID": v.w.Header().Get("X-Request-Id")}); err != nil {
+	if err := v.showAs(status, "error", map[string]any{"Status": status, "Detail": detail, "RequestID": v.w.Header().Get("X-Request-Id"), "Before": v.before(), "SignIn": status == http.StatusUnauthorized}); err != nil {
 		v.console.Logger.Error("not even the page of an error could be made", "error", err)
 		http.Error(v.w, http.StatusText(status), status)
 	}
+}
+
+// before is the page of ours from which the visitor came; empty where there is none, or it is this one.
+func (v *visit) before() string {
+	from, err := url.Parse(v.Request.Referer())
+	if err != nil || from.Host != v.Request.Host || from.Path == v.Request.URL.Path && v.Request.Method == http.MethodGet {
+		return ""
+	}
+	if path := ours(from.RequestURI()); path != "/" {
+		return path
+	}
+	return ""
 }
 
 // ask asks the HTTP interface for something in the visitor's name. body is sent as JSON unless it is nil, and what is answered is

@@ -44,6 +44,8 @@ type world struct {
 	server  *httptest.Server
 	anyone  *http.Client // who has not signed in; it follows no redirects
 
+	frozen func() // waits until the database answers; nil: it does
+
 	blind bool // nobody can say what timers are going to do
 
 	mu  sync.Mutex
@@ -123,6 +125,12 @@ func (w *world) prospect(ctx context.Context, until time.Time) (p console.Prospe
 }
 
 func (w *world) condition(ctx context.Context) lifecycle.Condition {
+	w.mu.Lock()
+	frozen := w.frozen
+	w.mu.Unlock()
+	if frozen != nil {
+		frozen()
+	}
 	c, err := w.db.Condition(ctx, w.policy, w.clock(), w.wall())
 	if err != nil {
 		c.Database.Fault = err.Error()

@@ -113,6 +113,22 @@ func (i *Inspector) server(ctx context.Context) lifecycle.QueueServer {
 	return lifecycle.QueueServer{Version: fields["redis_version"], Memory: memory, Policy: fields["maxmemory_policy"]}
 }
 
+// Days says what was done with the tasks of a queue on the days up to today, the oldest first; Redis knows of the last ninety.
+func (i *Inspector) Days(ctx context.Context, queue string, n int) (days []lifecycle.QueueDay, err error) {
+	used, err := i.find(ctx, queue)
+	if err != nil || !used {
+		return nil, err
+	}
+	stats, err := i.asynq.History(queue, n)
+	if err != nil {
+		return nil, away(err)
+	}
+	for _, s := range slices.Backward(stats) {
+		days = append(days, lifecycle.QueueDay{Day: s.Date.UTC().Truncate(lifecycle.Day), Processed: int64(s.Processed), Failed: int64(s.Failed)})
+	}
+	return days, nil
+}
+
 // Tasks lists a page of the tasks that are in a state; the first page is 1.
 func (i *Inspector) Tasks(ctx context.Context, queue string, state lifecycle.TaskState, page, size int) ([]lifecycle.Task, error) {
 	used, err := i.find(ctx, queue)

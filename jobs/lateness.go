@@ -54,14 +54,22 @@ func longestGap(schedule cron.Schedule, tick time.Time) time.Duration {
 	return longest
 }
 
+// upcoming is how many of the next ticks are told.
+const upcoming = 5
+
 // Set fills in what the schedules say of the rules.
 func (b Beats) Set(c *lifecycle.Condition) {
 	for i := range c.Rules {
 		r := &c.Rules[i]
 		beat := b[r.Rule]
 		r.Schedule, r.Interval = beat.Schedule, beat.Interval
-		if beat.ticks != nil {
-			r.NextTick = beat.ticks.Next(c.Wall.UTC())
+		if beat.ticks == nil {
+			continue
+		}
+		r.NextTick = beat.ticks.Next(c.Wall.UTC())
+		r.Upcoming = nil
+		for tick := r.NextTick; !tick.IsZero() && len(r.Upcoming) < upcoming; tick = beat.ticks.Next(tick) {
+			r.Upcoming = append(r.Upcoming, tick)
 		}
 	}
 }

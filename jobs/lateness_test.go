@@ -25,6 +25,8 @@ func TestScheduleSaysHowLongNobodyLooks(t *testing.T) {
 	c := lifecycle.Condition{Wall: friday, Rules: []lifecycle.RuleCondition{{Rule: lifecycle.EndTerm}, {Rule: lifecycle.AutoExtend}}}
 	beats.Set(&c)
 	require.Equal(t, friday.Truncate(time.Minute).Add(time.Minute), c.Rules[0].NextTick)
+	require.Len(t, c.Rules[0].Upcoming, 5)
+	require.Equal(t, []time.Time{c.Rules[0].NextTick, c.Rules[0].NextTick.Add(time.Minute)}, c.Rules[0].Upcoming[:2])
 	require.Equal(t, lifecycle.RuleCondition{Rule: lifecycle.AutoExtend, Schedule: "off"}, c.Rules[1])
 }
 

@@ -71,7 +71,8 @@ type RuleCondition struct {
 	Schedule string        // as it is written; "off": nobody looks by itself; empty: not known
 	Interval time.Duration // the longest time between two ticks of the schedule; 0: there are none
 
-	LastTick, NextTick time.Time // by the machine's clock; zero: there was none, there is none
+	LastTick, NextTick time.Time   // by the machine's clock; zero: there was none, there is none
+	Upcoming           []time.Time // the next ticks, a few of them; NextTick is the first
 
 	Backlog
 	Paused bool // it is on hold for all relationships

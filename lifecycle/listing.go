@@ -9,6 +9,8 @@ type Listing struct {
 	DueBy  time.Time // only those whose timer has fallen due by this instant and is not on hold; zero: whatever timer they have
 	Held   bool      // only those that are on hold, or one of whose tenants is
 
+	NextFrom, NextBefore time.Time // only those whose timer falls due at the first or later, and before the second; zero: whenever
+
 	GlobalAdministrator Wish // whether they hold that role
 
 	By         ListingOrder

@@ -24,6 +24,13 @@ type Queue struct {
 	Failed    int64
 }
 
+// A QueueDay is what workers did with the tasks of a queue on a day, UTC.
+type QueueDay struct {
+	Day       time.Time
+	Processed int64 // those that failed included
+	Failed    int64
+}
+
 // A TaskState is where a task is on its way through a queue.
 type TaskState string
 

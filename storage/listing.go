@@ -107,6 +107,12 @@ func (s *sieve) listed(q *lifecycle.Listing, by column) []string {
 	if !q.DueBy.IsZero() {
 		conditions = append(conditions, "t.next_at IS NOT NULL AND t.next_at <= "+s.parameter(at(q.DueBy)))
 	}
+	if !q.NextFrom.IsZero() {
+		conditions = append(conditions, "t.next_at IS NOT NULL AND t.next_at >= "+s.parameter(at(q.NextFrom)))
+	}
+	if !q.NextBefore.IsZero() {
+		conditions = append(conditions, "t.next_at IS NOT NULL AND t.next_at < "+s.parameter(at(q.NextBefore)))
+	}
 	switch q.GlobalAdministrator {
 	case lifecycle.With:
 		conditions = append(conditions, holdsGlobalAdministrator)

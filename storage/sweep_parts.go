@@ -16,14 +16,16 @@ var sweepsShown = map[lifecycle.SweepShow]string{
 	lifecycle.ShowFailed: "id IN (SELECT sweep_id FROM sweep_failures)",
 }
 
-// ShownSweeps lists the sweeps that show wants, latest first: at most limit of those before the one called before, or the latest where
-// that is 0.
-func (db *DB) ShownSweeps(ctx context.Context, show lifecycle.SweepShow, before int64, limit int) ([]lifecycle.Sweep, error) {
+// ShownSweeps lists the sweeps that show wants, and those only that fire a rule, where one is named, latest first: at most limit of those
+// before the one called before, or the latest where that is 0.
+func (db *DB) ShownSweeps(ctx context.Context, show lifecycle.SweepShow, rule lifecycle.RuleName, before int64, limit int) ([]lifecycle.Sweep, error) {
 	condition, ok := sweepsShown[show]
 	if !ok {
 		condition = never
 	}
-	return db.sweepsBefore(ctx, before, limit, where{args: args{}, conditions: []string{condition}})
+	w := where{args: args{}, conditions: []string{condition}}
+	w.and(rule != "", "(rules = '[]' OR {{find}}(rules, :rule) > 0)", "rule", `"`+string(rule)+`"`)
+	return db.sweepsBefore(ctx, before, limit, w)
 }
 
 // Chunks lists chunks of a sweep, in the order in which they were cut.

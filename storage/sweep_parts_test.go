@@ -12,7 +12,7 @@ import (
 // shown are the ids of the sweeps that are shown.
 func shown(t *testing.T, db *DB, show lifecycle.SweepShow, before int64, limit int) (ids []int64) {
 	t.Helper()
-	sweeps, err := db.ShownSweeps(ctx, show, before, limit)
+	sweeps, err := db.ShownSweeps(ctx, show, "", before, limit)
 	require.NoError(t, err)
 	for _, s := range sweeps {
 		ids = append(ids, s.ID)

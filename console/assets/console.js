@@ -1,16 +1,38 @@
 // What the pages do while somebody looks. Everything works without it.
 "use strict";
 
-// data-live="PATH" is kept up to date from server-sent events. What somebody is at is left alone.
+// data-live="PATH" is kept up to date from server-sent events. Only what has changed is touched, so that what is folded out, scrolled to or has the
+// focus stays so. What somebody is at is left alone: while they press on something, have text selected, or are in a form.
 for (const part of document.querySelectorAll("[data-live]")) {
   const source = new EventSource(part.dataset.live);
   source.onmessage = (event) => {
-    if (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea, button, summary")) return;
-    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-    part.innerHTML = event.data;
-    if (focused) part.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    const held = document.activeElement, inside = part.contains(held);
+    if (part.matches(":active") || inside && held.matches("input, select, textarea, button, summary")) return;
+    const selected = getSelection();
+    if (!selected.isCollapsed && part.contains(selected.anchorNode)) return;
+    const focused = inside ? held.getAttribute("href") : null;
+    const fresh = part.cloneNode(false);
+    fresh.innerHTML = event.data;
+    become(part, fresh);
+    if (focused && document.activeElement?.getAttribute("href") !== focused) {
+      part.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    }
   };
   addEventListener("pagehide", () => source.close());
+}
+
+// become makes a node like another one, and leaves alone what is so already.
+function become(node, other) {
+  if (node.nodeType !== other.nodeType || node.nodeName !== other.nodeName) return node.replaceWith(other);
+  if (node.nodeType !== Node.ELEMENT_NODE) {
+    if (node.data !== other.data) node.data = other.data;
+    return;
+  }
+  for (const { name } of [...node.attributes]) if (!other.hasAttribute(name) && name !== "open") node.removeAttribute(name);
+  for (const { name, value } of other.attributes) if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+  const [old, fresh] = [[...node.childNodes], [...other.childNodes]];
+  fresh.forEach((child, i) => { if (i < old.length) become(old[i], child); else node.append(child); });
+  for (const child of old.slice(fresh.length)) child.remove();
 }
 
 // The menu lies open where there is room for it.
