@@ -9,12 +9,14 @@ type Listing struct {
 	DueBy  time.Time // only those whose timer has fallen due by this instant and is not on hold; zero: whatever timer they have
 	Held   bool      // only those that are on hold, or one of whose tenants is
 
-	GlobalAdministrator Wish // whether they hold that role
+	GlobalAdministrator Wish   // whether they hold that role
+	Role                string // the id of a role that they hold; empty: whichever they do
 
 	By         ListingOrder
 	Descending bool
 	After      *Listed // the last one on the page before; nil: from the beginning
 	Limit      int     // at most so many
+	Look       int     // at most so many are looked at in the order of the list, and again for each of the indexes that it is put together from; 0: as many as it takes
 }
 
 // A Wish is whether something is wanted.
