@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bufio"
 	"context"
 	"flag"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -247,21 +249,25 @@ func (c *consoleMeter) ask(path string) (took time.Duration, further bool) {
 	return took, strings.Contains(string(body), farther)
 }
 
+var listening = regexp.MustCompile(`listening.*?(127\.0\.0\.1:[0-9]+)`)
+
+// start starts a process, and waits until it says where it listens.
 func (c *consoleMeter) start() {
 	c.t.Helper()
-	c.address = freeAddress(c.h)
-	cmd := exec.Command(c.h.binary, "api", "--listen", c.address, "--rate-limit", "0")
-	cmd.Env, cmd.Stderr, cmd.SysProcAttr = c.h.environment(c.db.URL), os.Stderr, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd := exec.Command(c.h.binary, "api", "--listen", "127.0.0.1:0", "--rate-limit", "0")
+	cmd.Env, cmd.SysProcAttr = append(c.h.environment(c.db.URL), "TENURE_LOG_LEVEL=info"), &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	log, err := cmd.StderrPipe()
+	require.NoError(c.t, err)
 	require.NoError(c.t, cmd.Start())
-	c.api = cmd
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		response, err := http.Get("http://" + c.address + "/healthz") //nolint:noctx // of this machine
-		if err == nil {
-			_ = response.Body.Close()
-			return
+	c.api, c.address = cmd, ""
+	lines := bufio.NewScanner(log)
+	for c.address == "" && lines.Scan() {
+		if found := listening.FindStringSubmatch(lines.Text()); found != nil {
+			c.address = found[1]
 		}
-		require.True(c.t, time.Now().Before(deadline), "the process does not answer: %v", err)
 	}
+	require.NotEmpty(c.t, c.address, "the process does not say where it listens")
+	go func() { _, _ = io.Copy(io.Discard, log) }()
 }
 
 func (c *consoleMeter) stop() {

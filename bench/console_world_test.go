@@ -106,7 +106,7 @@ var consoleParts = []string{
 		FROM (SELECT s.k, s.partner, s.customer, s.ends, n, CASE WHEN n % 4 < 2 THEN 'p' ELSE 'c' END AS side, ends - CASE n / 4 WHEN 0 THEN interval '0' WHEN 1 THEN interval '1 day' WHEN 2 THEN interval '7 days'
 					ELSE interval '30 days' END AS told,
 				CASE WHEN n < 4 AND s.status = 'expired' THEN 'term-ended' WHEN n < 4 THEN 'terminated' ELSE 'warn-expiry' END AS kind,
-				CASE n / 4 WHEN 0 THEN '' WHEN 1 THEN 'P1D' WHEN 2 THEN 'P7D' ELSE 'P30D' END AS stage,
+				CASE n / 4 WHEN 0 THEN 'PT0S' WHEN 1 THEN 'P1D' WHEN 2 THEN 'P7D' ELSE 'P30D' END AS stage,
 				CASE WHEN dice(k * 64 + n, 15) < 0.0002 THEN 'dead' WHEN dice(k * 64 + n, 15) < 0.0004 THEN 'queued' WHEN dice(k * 64 + n, 15) < 0.0005 THEN 'failed'
 					WHEN dice(k * 64 + n, 15) < 0.01 THEN 'suppressed' WHEN n % 4 = 2 AND dice(s.customer, 16) < 0.02 THEN 'noRecipient' ELSE 'sent' END AS status
 			FROM (SELECT k, partner, customer, ends, status FROM seed WHERE status IN ('expired', 'terminated')) AS s, generate_series(0, 15) AS n

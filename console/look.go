@@ -66,6 +66,30 @@ func (v *visit) look(q lifecycle.Listing, size int) (l look, err error) {
 	}
 }
 
+// lookAmong reads a page of so many from the HTTP interface, which answers with rows and the address of the next page. ask wants to know where to begin, at
+// most how many are wanted, and among how many they are looked for, and says how many it got. next is where the next page begins; further, where whoever wants more looks.
+func (v *visit) lookAmong(place string, size int, ask func(after string, limit, among int) (got int, next string, err error)) (next, furtherOn string, err error) {
+	among, further := firstLook, v.Request.FormValue("look") == furtherWord
+	if further {
+		among = furtherLook
+	}
+	for began := v.console.Wall(); ; {
+		got, address, err := ask(place, size, among)
+		if err != nil {
+			return "", "", err
+		}
+		place, size = after(address), size-got
+		switch {
+		case place == "":
+			return "", "", nil
+		case size <= 0:
+			return place, "", nil
+		case !further || v.console.Wall().Sub(began) >= lookFor:
+			return "", place, nil
+		}
+	}
+}
+
 // lookOnce looks for as long as anybody may wait.
 func (v *visit) lookOnce(q lifecycle.Listing) (found []lifecycle.Listed, reached *lifecycle.Listed, err error) {
 	ctx, cancel := context.WithTimeout(v.Request.Context(), listPatience)
