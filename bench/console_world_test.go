@@ -65,17 +65,16 @@ var consoleParts = []string{
 
 	// Some are due for up to ten minutes, one in ten thousand is on hold.
 	`INSERT INTO clocks (key, version, modified_at, end_at, warn_after, next_at, assigned, stayed, status, next_rule)
-		SELECT k, 4, CASE WHEN status IN ('expired', 'terminated') THEN ends ELSE COALESCE(since, at - interval '1 day' * dice(k, 7) * 80) END, ends, since,
+		SELECT k, 4, CASE WHEN status IN ('expired', 'terminated') THEN ends ELSE COALESCE(since, at - interval '1 day' * dice(k, 7) * 80) END, ends, at,
 			CASE WHEN status = 'active' AND dice(k, 10) < 0.001 THEN at - interval '1 second' * dice(k, 11) * 600 ELSE due END,
 			0, dice(k, 12) < 0.0001 AND due IS NOT NULL, status, rule
-		FROM (SELECT *, CASE
-				WHEN status = 'active' AND extends AND NOT admin THEN ends WHEN status = 'active' AND ends > at + interval '30 days' THEN ends - interval '30 days'
-				WHEN status = 'active' THEN ends WHEN status = 'approvalPending' THEN at + interval '1 day' * (1 + dice(k, 7) * 88)
-				WHEN status IN ('expired', 'terminated') AND ends > at - interval '365 days' THEN ends + interval '365 days' END AS due,
-			CASE WHEN status = 'active' AND extends AND NOT admin THEN 'auto-extend' WHEN status = 'active' AND ends > at + interval '30 days' THEN 'warn-expiry'
+		FROM (SELECT *, CASE rule WHEN 'auto-extend' THEN ends WHEN 'end-term' THEN ends WHEN 'expire-pending' THEN at + interval '1 day' * (1 + dice(k, 7) * 88)
+				WHEN 'release-name' THEN ends + interval '365 days'
+				WHEN 'warn-expiry' THEN ends - CASE WHEN ends > at + interval '30 days' THEN interval '30 days' WHEN ends > at + interval '7 days' THEN interval '7 days' ELSE interval '1 day' END END AS due
+			FROM (SELECT *, CASE WHEN status = 'active' AND extends AND NOT admin THEN 'auto-extend' WHEN status = 'active' AND ends > at + interval '1 day' THEN 'warn-expiry'
 				WHEN status = 'active' THEN 'end-term' WHEN status = 'approvalPending' THEN 'expire-pending'
 				WHEN status IN ('expired', 'terminated') AND ends > at - interval '365 days' THEN 'release-name' ELSE '' END AS rule
-			FROM seed) AS s
+			FROM seed) AS ruled) AS s
 		ORDER BY k`,
 
 	// What there is to tell of each life. One in two thousand drafts was asked for by somebody whose name is rare.

@@ -145,7 +145,7 @@ func listActivity(v *visit) error {
 	if err != nil {
 		return v.listRefused("activity", &page, &page.Fault, err)
 	}
-	page.Pager = pagerOf(activityPath, page.Filter.values(), page.Filter.After, next, further)
+	page.Pager = v.pager(activityPath, page.Filter.values(), page.Filter.After, next, further)
 	return v.show("activity", &page)
 }
 

@@ -23,6 +23,7 @@ type look struct {
 	Rows    []lifecycle.Listed
 	Next    *lifecycle.Listed // behind which the next page begins; nil: there is none, as far as is known
 	Further *lifecycle.Listed // up to which was looked, while there is more behind it; nil: to the end, or until the page was full
+	patient bool              // whoever looks can wait
 }
 
 // A pager says where the other pages of a list are; empty where there is none.
@@ -33,7 +34,10 @@ func (l *look) pager(after *lifecycle.Listed, link func(place *lifecycle.Listed,
 	if after != nil {
 		p.First = link(nil)
 	}
-	if l.Next != nil {
+	switch {
+	case l.Next != nil && l.patient:
+		p.Next = link(l.Next, "look", furtherWord)
+	case l.Next != nil:
 		p.Next = link(l.Next)
 	}
 	if l.Further != nil {
@@ -42,11 +46,13 @@ func (l *look) pager(after *lifecycle.Listed, link func(place *lifecycle.Listed,
 	return p
 }
 
+// isPatient says whether somebody looks further, and can wait.
+func (v *visit) isPatient() bool { return v.Request.FormValue("look") == furtherWord }
+
 // look reads a page of so many.
 func (v *visit) look(q lifecycle.Listing, size int) (l look, err error) {
-	further := v.Request.FormValue("look") == furtherWord
-	q.Look = firstLook
-	if further {
+	q.Look, l.patient = firstLook, v.isPatient()
+	if l.patient {
 		q.Look = furtherLook
 	}
 	for began := v.console.Wall(); ; {
@@ -56,11 +62,11 @@ func (v *visit) look(q lifecycle.Listing, size int) (l look, err error) {
 			return l, err
 		}
 		if l.Rows = append(l.Rows, found...); len(l.Rows) > size {
-			l.Rows = l.Rows[:size]
+			l.Rows, l.Further = l.Rows[:size], nil
 			l.Next = &l.Rows[size-1]
 			return l, nil
 		}
-		if l.Further, q.After = reached, reached; reached == nil || !further || v.console.Wall().Sub(began) >= lookFor {
+		if l.Further, q.After = reached, reached; reached == nil || !l.patient || v.console.Wall().Sub(began) >= lookFor {
 			return l, nil
 		}
 	}
@@ -69,8 +75,8 @@ func (v *visit) look(q lifecycle.Listing, size int) (l look, err error) {
 // lookAmong reads a page of so many from the HTTP interface, which answers with rows and the address of the next page. ask wants to know where to begin, at
 // most how many are wanted, and among how many they are looked for, and says how many it got. next is where the next page begins; further, where whoever wants more looks.
 func (v *visit) lookAmong(place string, size int, ask func(after string, limit, among int) (got int, next string, err error)) (next, furtherOn string, err error) {
-	among, further := firstLook, v.Request.FormValue("look") == furtherWord
-	if further {
+	among, patient := firstLook, v.isPatient()
+	if patient {
 		among = furtherLook
 	}
 	for began := v.console.Wall(); ; {
@@ -84,7 +90,7 @@ func (v *visit) lookAmong(place string, size int, ask func(after string, limit, 
 			return "", "", nil
 		case size <= 0:
 			return place, "", nil
-		case !further || v.console.Wall().Sub(began) >= lookFor:
+		case !patient || v.console.Wall().Sub(began) >= lookFor:
 			return "", place, nil
 		}
 	}

@@ -185,17 +185,20 @@ func listNotices(v *visit) error {
 	if err != nil {
 		return v.listRefused("notices", &page, &page.Fault, err)
 	}
-	page.Pager = pagerOf(noticesPath, page.Filter.Values(), page.Filter.After, next, further)
+	page.Pager = v.pager(noticesPath, page.Filter.Values(), page.Filter.After, next, further)
 	return v.show("notices", &page)
 }
 
-// pagerOf makes the addresses of the other pages of a list. All but the path is as [visit.lookAmong] has it.
-func pagerOf(path string, here url.Values, after, next, further string) (p pager) {
+// pager makes the addresses of the other pages of a list. Where they begin is as [visit.lookAmong] has it.
+func (v *visit) pager(path string, here url.Values, after, next, further string) (p pager) {
 	if after != "" {
 		p.First = withQuery(path, here)
 	}
 	if next != "" {
 		here.Set("after", next)
+		if v.isPatient() {
+			here.Set("look", furtherWord)
+		}
 		p.Next = withQuery(path, here)
 	}
 	if further != "" {

@@ -193,7 +193,9 @@ func TestListsForOperatorsAreRangesOfIndexes(t *testing.T) {
 			return lifecycle.Compare{Field: field, By: by, Value: lifecycle.Value{Text: text}}
 		}
 		begins := is(lifecycle.FieldName, lifecycle.StartsWith, "Contoso 0012")
-		status := func(status lifecycle.Status) lifecycle.Filter { return is(lifecycle.FieldStatus, lifecycle.Equal, string(status)) }
+		status := func(status lifecycle.Status) lifecycle.Filter {
+			return is(lifecycle.FieldStatus, lifecycle.Equal, string(status))
+		}
 		customerIs, partnerIs := is(lifecycle.FieldCustomer, lifecycle.Equal, partner), is(lifecycle.FieldPartner, lifecycle.Equal, partner)
 		for _, test := range []struct {
 			q     lifecycle.Listing
@@ -221,6 +223,8 @@ func TestListsForOperatorsAreRangesOfIndexes(t *testing.T) {
 			{lifecycle.Listing{By: lifecycle.ByEnd}, "clocks_ends_of_others"},
 			{lifecycle.Listing{By: lifecycle.ByEnd, Descending: true, After: last, Filter: partnerIs}, "clocks_ends"},
 			{lifecycle.Listing{By: lifecycle.ByEnd, Filter: customerIs}, "agreements_of_customer"},
+			{lifecycle.Listing{By: lifecycle.ByModified, Descending: true, Filter: status(lifecycle.Terminated)}, "clocks_modified"},
+			{lifecycle.Listing{By: lifecycle.ByModified, After: last}, "clocks_modified"},
 			{lifecycle.Listing{By: lifecycle.ByModified, Filter: customerIs}, "agreements_of_customer"},
 			{lifecycle.Listing{By: lifecycle.ByModified, Held: true}, "clocks_stayed"},
 		} {
