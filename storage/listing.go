@@ -225,9 +225,9 @@ func (l *lister) leads() (leads [][]stretch) {
 	l.of = "w"
 	var ends []string
 	for _, w := range l.wishes {
-		switch {
-		case w.sorted == "" || w.sorted == l.q.By:
-		case w.sorted == lifecycle.ByEnd:
+		switch w.sorted {
+		case "", l.q.By:
+		case lifecycle.ByEnd:
 			ends = append(ends, w.condition(&l.sieve))
 		default:
 			leads = append(leads, []stretch{{w.table, []string{w.condition(&l.sieve)}}})
@@ -285,7 +285,12 @@ func (l *lister) list() string {
 		if l.few != "" {
 			from, conditions = "few CROSS JOIN "+from, append([]string{"w.key = few.key"}, conditions...)
 		}
-		text := "SELECT w.key, w." + l.place.column + " AS place FROM " + from + whereAll(append(conditions, l.filters(part.table)...)) + l.order("w.", "") + " LIMIT :limit"
+		text := "SELECT w.key, w." + l.place.column + " AS place FROM " + from + whereAll(append(conditions, l.filters(part.table)...))
+		if l.few != "" {
+			text += " LIMIT :few" // there are fewer; PostgreSQL may no longer go along the order, and look for the few in it
+		} else {
+			text += l.order("w.", "") + " LIMIT :limit"
+		}
 		parts = append(parts, fmt.Sprintf("SELECT * FROM (%s) AS part%d", text, i))
 	}
 	with := ""

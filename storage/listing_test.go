@@ -223,7 +223,7 @@ func TestListsForOperatorsAreRangesOfIndexes(t *testing.T) {
 			{lifecycle.Listing{By: lifecycle.ByEnd}, "clocks_ends_of_others"},
 			{lifecycle.Listing{By: lifecycle.ByEnd, Descending: true, After: last, Filter: partnerIs}, "clocks_ends"},
 			{lifecycle.Listing{By: lifecycle.ByEnd, Filter: customerIs}, "agreements_of_customer"},
-			{lifecycle.Listing{By: lifecycle.ByModified, Descending: true, Filter: status(lifecycle.Terminated)}, "clocks_modified"},
+			{lifecycle.Listing{By: lifecycle.ByModified, Descending: true, Filter: status(lifecycle.Active)}, "clocks_modified"},
 			{lifecycle.Listing{By: lifecycle.ByModified, After: last}, "clocks_modified"},
 			{lifecycle.Listing{By: lifecycle.ByModified, Filter: customerIs}, "agreements_of_customer"},
 			{lifecycle.Listing{By: lifecycle.ByModified, Held: true}, "clocks_stayed"},

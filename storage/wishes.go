@@ -76,7 +76,7 @@ func conjuncts(f lifecycle.Filter) (all []lifecycle.Filter) {
 // The conditions of indexes, which SQLite does not use without them.
 const (
 	unapproved = " IN ('created', 'approvalPending')"
-	passing    = " IN ('approved', 'activating', 'expiring', 'terminationRequested', 'terminating')"
+	onTheirWay = " IN ('approved', 'activating', 'expiring', 'terminationRequested', 'terminating')"
 )
 
 // wishOf is a filter as a wish.
@@ -100,7 +100,7 @@ func wishOf(f lifecycle.Filter) wish {
 				of        []lifecycle.Status
 			}{
 				{unapproved, []lifecycle.Status{lifecycle.Created, lifecycle.ApprovalPending}},
-				{passing, []lifecycle.Status{lifecycle.Approved, lifecycle.Activating, lifecycle.Expiring, lifecycle.TerminationRequested, lifecycle.Terminating}},
+				{onTheirWay, []lifecycle.Status{lifecycle.Approved, lifecycle.Activating, lifecycle.Expiring, lifecycle.TerminationRequested, lifecycle.Terminating}},
 			} {
 				if slices.Contains(index.of, status) {
 					w.sorted = lifecycle.ByArrival
