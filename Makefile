@@ -118,6 +118,15 @@ bench: test-deps ## Measure everything beside its limit and its peers, check the
 	cd bench && TMPDIR=$(BENCH_DIR) BENCH="$(BENCH)" BENCH_JSON=figures.json BENCH_TABLES=../README.md:../docs/performance.md \
 		go test -count 1 -v -timeout $(BENCH_TIMEOUT) .
 
+# `make bench-console BENCH_CONSOLE_DB=postgres://…` keeps the world in that database for the next time.
+BENCH_CONSOLE ?= 1000000
+BENCH_CONSOLE_DB ?=
+
+.PHONY: bench-console
+bench-console: test-deps ## Measure each page of the console among a million relationships, write the tables of docs/console.md (ten minutes, 4 GB)
+	cd bench && TMPDIR=$(BENCH_DIR) BENCH_CONSOLE=$(BENCH_CONSOLE) BENCH_CONSOLE_DB="$(BENCH_CONSOLE_DB)" BENCH_TABLES=../docs/console.md \
+		go test -count 1 -v -timeout $(BENCH_TIMEOUT) -run '^TestConsole$$' .
+
 ##@ Operate it
 
 .PHONY: secrets

@@ -115,12 +115,17 @@ type database struct {
 	file string // of SQLite; empty: it is on the server
 }
 
-// connect opens a database that is there.
-func (h *house) connect(name string) *database {
-	db, err := sql.Open("postgres", h.url(name))
+// connect opens a database of the house's server that is there.
+func (h *house) connect(name string) *database { return h.connectTo(h.url(name)) }
+
+// connectTo opens a database by its URL.
+func (h *house) connectTo(address string) *database {
+	u, err := url.Parse(address)
+	require.NoError(h.t, err)
+	db, err := sql.Open("postgres", address)
 	require.NoError(h.t, err)
 	db.SetMaxOpenConns(4)
-	return &database{DB: db, h: h, Name: name, URL: h.url(name)}
+	return &database{DB: db, h: h, Name: strings.TrimPrefix(u.Path, "/"), URL: address}
 }
 
 // admin runs a statement about databases.

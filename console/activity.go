@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ const (
 	activityPath  = "/console/activity"
 	deedsPath     = activityPath + "/operators"
 	downloadsPath = "/console/downloads/"
-	activityPage  = "100" // on one page of a list
+	activityPage  = 100 // on one page of a list
 )
 
 func (c *Console) addActivity() {
@@ -84,10 +85,10 @@ func (f *activityFilter) wire() url.Values {
 		"since", instantOf(f.From, 0), "before", instantOf(f.To, 1))
 }
 
-// page is the filter with where a page begins.
-func (f *activityFilter) page() url.Values {
+// deeds is the filter of deeds with where a page begins.
+func (f *activityFilter) deeds() url.Values {
 	v := f.wire()
-	v.Set("limit", activityPage)
+	v.Set("limit", strconv.Itoa(activityPage))
 	if f.After != "" {
 		v.Set("after", f.After)
 	}
@@ -110,10 +111,10 @@ func (f *activityFilter) links(path, next string) (string, string) {
 
 // activities are what the list of activities shows.
 type activities struct {
-	Filter      *activityFilter
-	Rows        []activity
-	Fault       string // why nothing is listed
-	First, Next string
+	Filter *activityFilter
+	Rows   []activity
+	Fault  string // why nothing is listed
+	Pager  pager
 }
 
 // Types are what may happen.
@@ -132,15 +133,19 @@ func (a *activities) NDJSON() string {
 
 func listActivity(v *visit) error {
 	page := activities{Filter: readActivityFilter(v.Request.URL.Query())}
-	var answer struct {
-		Activities []activity `json:"activities"`
-		Next       string     `json:"next"`
-	}
-	if err := v.ask(http.MethodGet, withQuery("/v1/activity", page.Filter.page()), nil, &answer); err != nil {
+	next, further, err := v.lookAmong(page.Filter.After, activityPage, func(after string, limit, among int) (int, string, error) {
+		var answer struct {
+			Activities []activity `json:"activities"`
+			Next       string     `json:"next"`
+		}
+		err := v.ask(http.MethodGet, withQuery("/v1/activity", aPage(page.Filter.wire(), after, limit, among)), nil, &answer)
+		page.Rows = append(page.Rows, answer.Activities...)
+		return len(answer.Activities), answer.Next, err
+	})
+	if err != nil {
 		return v.listRefused("activity", &page, &page.Fault, err)
 	}
-	page.Rows = answer.Activities
-	page.First, page.Next = page.Filter.links(activityPath, answer.Next)
+	page.Pager = v.pager(activityPath, page.Filter.values(), page.Filter.After, next, further)
 	return v.show("activity", &page)
 }
 
@@ -179,7 +184,7 @@ func (d *deeds) Beside() string {
 
 func listDeeds(v *visit) error {
 	page := deeds{Filter: readActivityFilter(v.Request.URL.Query())}
-	query := page.Filter.page()
+	query := page.Filter.deeds()
 	for _, of := range []string{"relationship", "type", "actor"} { // which deeds do not have
 		query.Del(of)
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -28,9 +29,6 @@ type AnalyticsStore interface {
 
 	// CountRoles says which roles active relationships hold.
 	CountRoles(ctx context.Context) (lifecycle.RoleCounts, error)
-
-	// HoldersOf lists active relationships that hold a role, by key, behind the one with a key.
-	HoldersOf(ctx context.Context, role string, after int64, limit int) ([]lifecycle.Stored, error)
 }
 
 // analyticsNumbers are what takes seconds to count.
@@ -161,9 +159,9 @@ func (a analytics) Roles() []counter {
 
 // holders is a page of those that hold a role.
 type holders struct {
-	Role        string
-	Rows        []lifecycle.Stored
-	First, Next string
+	Role  string
+	Rows  []lifecycle.Listed
+	Pager pager
 }
 
 func (c *Console) showHolders(v *visit) error {
@@ -172,17 +170,23 @@ func (c *Console) showHolders(v *visit) error {
 		return v.notFound()
 	}
 	path := analyticsPath + "/roles/" + h.Role
-	after, _ := strconv.ParseInt(v.Request.FormValue("after"), 10, 64) // what is none is the beginning
-	found, err := c.Store.HoldersOf(v.Request.Context(), h.Role, after, holdersPage+1)
+	q := lifecycle.Listing{By: lifecycle.ByArrival, Filter: statusIs(lifecycle.Active)}
+	if q.Role = strings.ToLower(h.Role); q.Role == lifecycle.GlobalAdministrator {
+		q.Role, q.GlobalAdministrator = "", lifecycle.With // there is an index
+	}
+	if after, err := strconv.ParseInt(v.Request.FormValue("after"), 10, 64); err == nil { // what is none is the beginning
+		q.After = &lifecycle.Listed{Stored: lifecycle.Stored{Key: after}}
+	}
+	found, err := v.look(q, holdersPage)
 	if err != nil {
 		return err
 	}
-	if after > 0 {
-		h.First = path
-	}
-	if h.Rows = found; len(found) > holdersPage {
-		h.Rows = found[:holdersPage]
-		h.Next = path + "?after=" + strconv.FormatInt(h.Rows[holdersPage-1].Key, 10)
-	}
+	h.Rows = found.Rows
+	h.Pager = found.pager(q.After, func(place *lifecycle.Listed, more ...string) string {
+		if place == nil {
+			return path
+		}
+		return withQuery(path, nonEmpty(append(more, "after", strconv.FormatInt(place.Key, 10))...))
+	})
 	return v.show("holders", h)
 }

@@ -21,7 +21,6 @@ const (
 	expiringPage  = 50   // so many stand on a page: as many as can be chosen and sent on at once
 	expiringBatch = 1000 // so many are read at a time for a file
 	bucketsEvery  = time.Minute
-	searchMost    = 6 * time.Second // that a search may take: a part of a name is looked for in all that the bucket holds
 )
 
 // An ExpiringStore lists what ends.
@@ -129,6 +128,12 @@ func (q endQuery) filter(now time.Time) lifecycle.Filter {
 	return all
 }
 
+// isRelationshipID says whether it is two GUIDs, as Graph makes ids.
+func isRelationshipID(text string) bool {
+	const guid = 36
+	return len(text) == 2*guid+1 && text[guid] == '-' && lifecycle.IsGUID(text[:guid]) && lifecycle.IsGUID(text[guid+1:])
+}
+
 // searchFor finds a relationship by its id, and many by their customer's tenant id, or by a part of their own or their customer's name. Customers'
 // names are stored as they are written, so the usual ways of writing are tried.
 func searchFor(text string) lifecycle.Filter {
@@ -137,6 +142,8 @@ func searchFor(text string) lifecycle.Filter {
 	switch {
 	case lifecycle.IsGUID(text):
 		return compare(lifecycle.FieldCustomer, lifecycle.Equal, lifecycle.Value{Text: id})
+	case isRelationshipID(id):
+		return compare(lifecycle.FieldID, lifecycle.Equal, lifecycle.Value{Text: id})
 	case len(id) > longestName && !strings.Contains(id, " "):
 		return lifecycle.Any{compare(lifecycle.FieldID, lifecycle.Equal, lifecycle.Value{Text: id}),
 			compare(lifecycle.FieldCustomerName, lifecycle.Contains, lifecycle.Value{Text: text})}
@@ -155,7 +162,16 @@ func written(name string) []string {
 	return slices.Compact(ways)
 }
 
-// list is the query for the store: so many behind a place. That the end is not before the place follows, and lets the index begin there.
+// listing is the query for the page.
+func (q endQuery) listing(now time.Time) lifecycle.Listing {
+	list := lifecycle.Listing{Filter: q.filter(now), By: lifecycle.ByEnd, Descending: q.descending()}
+	if after := parseEndPlace(q.After); after != nil {
+		list.After = &lifecycle.Listed{Stored: lifecycle.Stored{Key: after.Key, Record: lifecycle.Record{End: after.Values[0].At}}}
+	}
+	return list
+}
+
+// list is the query for a file: so many behind a place. That the end is not before the place follows, and lets the index begin there.
 func (q endQuery) list(now time.Time, after *lifecycle.Cursor, limit int) lifecycle.RelationshipQuery {
 	list := lifecycle.RelationshipQuery{Filter: q.filter(now), Order: []lifecycle.Order{{Field: lifecycle.FieldEnd, Descending: q.descending()}},
 		After: after, Limit: limit}
@@ -170,7 +186,7 @@ func (q endQuery) list(now time.Time, after *lifecycle.Cursor, limit int) lifecy
 }
 
 // endPlace writes a place in the list, as an instant and a key.
-func endPlace(s *lifecycle.Stored) string {
+func endPlace(s *lifecycle.Listed) string {
 	return lifecycle.FormatInstant(s.End) + "_" + strconv.FormatInt(s.Key, 10)
 }
 
@@ -189,9 +205,8 @@ func parseEndPlace(text string) *lifecycle.Cursor {
 type expiring struct {
 	endQuery
 	Buckets counted[[]int64] // how many are in each
-	Rows    []lifecycle.Stored
-	Next    string // the next page; empty on the last
-	TooLong bool   // what is searched for was not found in the time that there is
+	Rows    []lifecycle.Listed
+	Pager   pager
 	At      time.Time
 }
 
@@ -206,18 +221,22 @@ func (c *Console) addExpiring() {
 
 func (c *Console) showExpiring(v *visit) error {
 	e := expiring{endQuery: v.endQueryOf(), Buckets: c.bucketsOf(v), At: v.Now}
-	ctx, cancel := context.WithTimeout(v.Request.Context(), searchMost)
-	defer cancel()
-	found, err := c.Store.Relationships(ctx, e.list(v.Now, parseEndPlace(e.After), expiringPage+1))
-	if e.TooLong = err != nil && ctx.Err() != nil && v.Request.Context().Err() == nil; err != nil && !e.TooLong {
+	q := e.listing(v.Now)
+	found, err := v.look(q, expiringPage)
+	if err != nil {
 		return err
 	}
-	if e.Rows = found; len(found) > expiringPage {
-		e.Rows = found[:expiringPage]
+	e.Rows = found.Rows
+	e.Pager = found.pager(q.After, func(place *lifecycle.Listed, more ...string) string {
 		values := e.values()
-		values.Set("after", endPlace(&e.Rows[expiringPage-1]))
-		e.Next = expiringPath + "?" + values.Encode()
-	}
+		if place != nil {
+			values.Set("after", endPlace(place))
+		}
+		for i := 0; i+1 < len(more); i += 2 {
+			values.Set(more[i], more[i+1])
+		}
+		return expiringPath + "?" + values.Encode()
+	})
 	return v.show("expiring", e)
 }
 
@@ -289,20 +308,12 @@ func (e expiring) ListValues() url.Values { return e.values() }
 // Live is where the numbers of the buckets come from while they are counted.
 func (e expiring) Live() string { return e.path("/console/live/ahead/expiring") }
 
-// First is the first page; empty where it is this one.
-func (e expiring) First() string {
-	if e.After == "" {
-		return ""
-	}
-	return e.path(expiringPath)
-}
-
 // Sheet is the list as a file.
 func (e expiring) Sheet() string { return e.path(expiringSheet) }
 
 // Fate is what happens at the end, as far as it stands: extends, ends, or holds, which is to say that Global Administrator keeps it from
 // being extended; over, where it has ended.
-func (expiring) Fate(r *lifecycle.Stored) string {
+func (expiring) Fate(r *lifecycle.Listed) string {
 	switch {
 	case r.Status != lifecycle.Active:
 		return "over"

@@ -76,7 +76,7 @@ func find(v *visit) error {
 func (v *visit) findTenant(tenant string) error {
 	partner := lifecycle.Listing{By: lifecycle.ByArrival, Limit: 1,
 		Filter: lifecycle.Compare{Field: lifecycle.FieldPartner, By: lifecycle.Equal, Value: lifecycle.Value{Text: tenant}}}
-	found, err := v.console.Store.Listed(v.Request.Context(), partner)
+	found, _, err := v.console.Store.Listed(v.Request.Context(), partner)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (f *findings) names(v *visit) error {
 	s := &sifter{Name: f.Text, By: lifecycle.ByName}
 	q := s.listing(v.Now)
 	q.Limit = foundMost + 1
-	found, err := v.listed(q)
+	found, _, err := v.lookOnce(q)
 	if len(found) > foundMost {
 		found, f.NamesMore = found[:foundMost], s.link()
 	}

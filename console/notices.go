@@ -3,6 +3,7 @@ package console
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 
 const (
 	noticesPath = "/console/notices"
-	noticesPage = "50" // on one page of the list
+	noticesPage = 50 // on one page of the list
 )
 
 func (c *Console) addNotices() {
@@ -105,7 +106,22 @@ func (f *noticeFilter) Link(status lifecycle.NoticeStatus) string {
 // wire is the filter as the HTTP interface has it.
 func (f *noticeFilter) wire() url.Values {
 	return nonEmpty("status", f.Status, "kind", f.Kind, "channel", f.Channel, "tenantId", f.Tenant, "relationshipId", f.Relationship, "mail", f.Mail,
-		"digest", f.Digest, "dueAfter", instantOf(f.From, 0), "dueBefore", instantOf(f.To, 1), "after", f.After, "limit", noticesPage)
+		"digest", f.Digest, "dueAfter", instantOf(f.From, 0), "dueBefore", instantOf(f.To, 1))
+}
+
+// page is the filter with where a page begins, how long it is, and among how many is looked.
+func (f *noticeFilter) page(after string, limit, among int) url.Values {
+	v := f.wire()
+	return aPage(v, after, limit, among)
+}
+
+func aPage(v url.Values, after string, limit, among int) url.Values {
+	v.Set("limit", strconv.Itoa(limit))
+	v.Set("among", strconv.Itoa(among))
+	if after != "" {
+		v.Set("after", after)
+	}
+	return v
 }
 
 // instantOf is the first instant of a day, or of one so many days later. What is no day is left for the HTTP interface to refuse.
@@ -147,33 +163,50 @@ func after(next string) string {
 
 // notices are what the list shows.
 type notices struct {
-	Filter      *noticeFilter
-	Counts      map[lifecycle.NoticeStatus]int64 // of the statuses that want looking at
-	Rows        []notice
-	Fault       string // why nothing is listed
-	First, Next string
+	Filter *noticeFilter
+	Counts map[lifecycle.NoticeStatus]int64 // of the statuses that want looking at
+	Rows   []notice
+	Fault  string // why nothing is listed
+	Pager  pager
 }
 
 func listNotices(v *visit) error {
 	page := notices{Filter: readNoticeFilter(v.Request.URL.Query())}
 	page.Counts = v.console.glance.look(v.Request.Context(), v.Wall, v.console.Condition).Notices
-	var answer struct {
-		Notices []notice `json:"notices"`
-		Next    string   `json:"next"`
-	}
-	if err := v.ask("GET", withQuery("/v1/notices", page.Filter.wire()), nil, &answer); err != nil {
+	next, further, err := v.lookAmong(page.Filter.After, noticesPage, func(after string, limit, among int) (int, string, error) {
+		var answer struct {
+			Notices []notice `json:"notices"`
+			Next    string   `json:"next"`
+		}
+		err := v.ask("GET", withQuery("/v1/notices", page.Filter.page(after, limit, among)), nil, &answer)
+		page.Rows = append(page.Rows, answer.Notices...)
+		return len(answer.Notices), answer.Next, err
+	})
+	if err != nil {
 		return v.listRefused("notices", &page, &page.Fault, err)
 	}
-	page.Rows = answer.Notices
-	here := page.Filter.Values()
-	if page.Filter.After != "" {
-		page.First = withQuery(noticesPath, here)
-	}
-	if place := after(answer.Next); place != "" {
-		here.Set("after", place)
-		page.Next = withQuery(noticesPath, here)
-	}
+	page.Pager = v.pager(noticesPath, page.Filter.Values(), page.Filter.After, next, further)
 	return v.show("notices", &page)
+}
+
+// pager makes the addresses of the other pages of a list. Where they begin is as [visit.lookAmong] has it.
+func (v *visit) pager(path string, here url.Values, after, next, further string) (p pager) {
+	if after != "" {
+		p.First = withQuery(path, here)
+	}
+	if next != "" {
+		here.Set("after", next)
+		if v.isPatient() {
+			here.Set("look", furtherWord)
+		}
+		p.Next = withQuery(path, here)
+	}
+	if further != "" {
+		here.Set("after", further)
+		here.Set("look", furtherWord)
+		p.Further = withQuery(path, here)
+	}
+	return p
 }
 
 // listRefused shows a page with why there is no list: what was typed into its filter stays.

@@ -15,8 +15,9 @@ import (
 
 // A RelationshipStore is what the pages of relationships read.
 type RelationshipStore interface {
-	// Listed lists relationships as they are stored.
-	Listed(ctx context.Context, q lifecycle.Listing) ([]lifecycle.Listed, error)
+	// Listed lists relationships as they are stored. Where the look is bounded, reached is how far it went, if that is not to the end and the page
+	// is not full.
+	Listed(ctx context.Context, q lifecycle.Listing) (found []lifecycle.Listed, reached *lifecycle.Listed, err error)
 
 	// Dossier reads everything about one; [lifecycle.ErrNotFound] where there is none and never was.
 	Dossier(ctx context.Context, id string) (lifecycle.Dossier, error)
@@ -24,8 +25,7 @@ type RelationshipStore interface {
 
 const (
 	relationshipsPath = "/console/relationships"
-	relationshipsPage = 50              // on one page of the list
-	listPatience      = 3 * time.Second // some filters go along no index: nobody waits longer, and no database works longer
+	relationshipsPage = 50 // on one page of the list
 )
 
 func (c *Console) addRelationships() {
@@ -42,8 +42,7 @@ type relationships struct {
 	Rows   []listedRow
 	Faults []string // why nothing is listed
 	Due    int      // of the rows: due, and not swept yet
-	Next   string
-	First  string
+	Pager  pager
 	CSV    string // where the same is as a table for other programs
 }
 
@@ -85,8 +84,7 @@ func listRelationships(v *visit) error {
 		return v.show("relationships", &page)
 	}
 	q := sift.listing(v.Now)
-	q.Limit = relationshipsPage + 1
-	found, err := v.listed(q)
+	found, err := v.look(q, relationshipsPage)
 	var refused *refusal
 	if errors.As(err, &refused) {
 		page.Faults = []string{refused.Detail}
@@ -95,16 +93,15 @@ func listRelationships(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if len(found) > relationshipsPage {
-		found = found[:relationshipsPage]
-		page.Next = sift.link("after", placeText(&found[relationshipsPage-1], q.By))
-	}
 	page.CSV = relationshipsPath + ".csv?" + strings.TrimPrefix(sift.link(), relationshipsPath+"?")
-	if q.After != nil {
-		page.First = sift.link()
-	}
-	for i := range found {
-		row := v.row(found[i])
+	page.Pager = found.pager(q.After, func(place *lifecycle.Listed, more ...string) string {
+		if place == nil {
+			return sift.link(more...)
+		}
+		return sift.link(append(more, "after", placeText(place, q.By))...)
+	})
+	for _, listed := range found.Rows {
+		row := v.row(listed)
 		if row.Due {
 			page.Due++
 		}

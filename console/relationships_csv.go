@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"encoding/csv"
 	"net/http"
 	"strconv"
@@ -24,21 +23,23 @@ func exportRelationships(v *visit) error {
 		return &refusal{http.StatusUnprocessableEntity, strings.Join(sift.faults, " ")}
 	}
 	q := sift.listing(v.Now)
-	q.After, q.Limit = nil, exportedPage
+	q.After, q.Limit, q.Look = nil, exportedPage, furtherLook
 	rows := [][]string{{"id", "displayName", "status", "customer/tenantId", "customer/displayName", "partner/tenantId", "autoExtendDuration",
 		"globalAdministrator", "endDateTime", "nextRule", "nextDateTime"}}
 	for len(rows) <= mostExported {
-		found, err := v.listed(q)
+		found, reached, err := v.lookOnce(q)
 		if err != nil {
 			return err
 		}
 		for i := range found {
 			rows = append(rows, exported(&found[i], v.console.Policy))
 		}
-		if len(found) < exportedPage {
+		if q.After = reached; len(found) == exportedPage {
+			q.After = &found[len(found)-1]
+		}
+		if q.After == nil {
 			break
 		}
-		q.After = &found[len(found)-1]
 	}
 	v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	v.w.Header().Set("Content-Disposition", `attachment; filename="relationships.csv"`)
@@ -46,17 +47,6 @@ func exportRelationships(v *visit) error {
 		v.console.Logger.Debug("a table was not taken", "error", err)
 	}
 	return nil
-}
-
-// listed reads a page of a list, for as long as anybody may wait for one.
-func (v *visit) listed(q lifecycle.Listing) ([]lifecycle.Listed, error) {
-	ctx, cancel := context.WithTimeout(v.Request.Context(), listPatience)
-	defer cancel()
-	found, err := v.console.Store.Listed(ctx, q)
-	if err != nil && ctx.Err() != nil && v.Request.Context().Err() == nil {
-		return nil, &refusal{http.StatusServiceUnavailable, v.T("relationships.tooLong")}
-	}
-	return found, err
 }
 
 func exported(l *lifecycle.Listed, p *lifecycle.Policy) []string {

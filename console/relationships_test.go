@@ -279,9 +279,9 @@ func TestListIsTakenAwayAsATable(t *testing.T) {
 // A patient store answers when nobody waits any more.
 type patientStore struct{ console.Store }
 
-func (patientStore) Listed(ctx context.Context, _ lifecycle.Listing) ([]lifecycle.Listed, error) {
+func (patientStore) Listed(ctx context.Context, _ lifecycle.Listing) ([]lifecycle.Listed, *lifecycle.Listed, error) {
 	<-ctx.Done()
-	return nil, ctx.Err()
+	return nil, nil, ctx.Err()
 }
 
 func TestListThatTakesTooLongIsGivenUp(t *testing.T) {

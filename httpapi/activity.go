@@ -14,8 +14,9 @@ import (
 
 // An ActivityStore shows who did what. It may be called from many goroutines.
 type ActivityStore interface {
-	// Activity lists the events that the query wants.
-	Activity(ctx context.Context, q lifecycle.ActivityQuery) ([]lifecycle.Event, error)
+	// ActivityAmong lists the events that the query wants. It looks at no more than most; 0: at all. reached is how far that was, if it was not to the end and there
+	// are fewer than the limit.
+	ActivityAmong(ctx context.Context, q lifecycle.ActivityQuery, most int) (events []lifecycle.Event, reached *lifecycle.ActivityPosition, err error)
 
 	// EachActivity goes through them, as they stand when it begins, however many there are.
 	EachActivity(ctx context.Context, q lifecycle.ActivityQuery, fn func(lifecycle.Event) error) error
@@ -156,6 +157,7 @@ func (f *ActivityFilter) values() url.Values {
 type ActivityPage struct {
 	After string `query:"after" doc:"Only those behind this place in the list; next names it"`
 	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"At most this many"`
+	Among int    `query:"among" minimum:"1" maximum:"1000000" doc:"Look at no more than this many: what is rare among very many takes long to find. There may be a next page then although this one is not full, or is empty. Without effect for tenants, and on what is about one relationship"`
 }
 
 type listActivityInput struct {
@@ -196,21 +198,32 @@ func (s *Server) pageActivity(ctx context.Context, asked *Asked, page *ActivityP
 	if p := bad.problem(); p != nil {
 		return nil, p
 	}
-	found, err := s.store.Activity(ctx, q)
+	found, reached, err := s.store.ActivityAmong(ctx, q, page.Among)
 	if err != nil {
 		return nil, fmt.Errorf("listing activities: %w", err)
 	}
 	out := &listActivityOutput{Body: ActivityList{Activities: []Activity{}}}
+	if reached != nil {
+		out.Body.Next = page.address(path, values, reached)
+	}
 	for i := range found {
 		if i == page.Limit {
-			values.Set("after", found[i-1].Position().String())
-			values.Set("limit", strconv.Itoa(page.Limit))
-			out.Body.Next = path + "?" + values.Encode()
+			out.Body.Next = page.address(path, values, found[i-1].Position())
 			break
 		}
 		out.Body.Activities = append(out.Body.Activities, ShowActivity(&found[i], asked.caller()))
 	}
 	return out, nil
+}
+
+// address is that of the page behind a place.
+func (p *ActivityPage) address(path string, values url.Values, after *lifecycle.ActivityPosition) string {
+	values.Set("after", after.String())
+	values.Set("limit", strconv.Itoa(p.Limit))
+	if p.Among > 0 {
+		values.Set("among", strconv.Itoa(p.Among))
+	}
+	return path + "?" + values.Encode()
 }
 
 // position reads a place in the list.

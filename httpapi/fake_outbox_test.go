@@ -88,6 +88,17 @@ type fakeOutbox struct {
 	lazy    bool                    // orders change nothing
 	states  []lifecycle.ChannelReport
 	seen    lifecycle.LetterQuery // the last one
+	among   int                   // how many were to be looked at
+}
+
+// LettersAmong takes every second letter for one that was looked at in vain.
+func (f *fake) LettersAmong(ctx context.Context, q lifecycle.LetterQuery, most int) ([]lifecycle.Letter, lifecycle.NoticeID, error) {
+	f.among = most
+	page, err := f.Letters(ctx, q)
+	if most == 0 || 2*len(page) <= most {
+		return page, lifecycle.NoticeID{}, err
+	}
+	return page[:most/2], page[most/2-1].NoticeID, err
 }
 
 func (f *fake) Letters(ctx context.Context, q lifecycle.LetterQuery) ([]lifecycle.Letter, error) {

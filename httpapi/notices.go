@@ -20,6 +20,10 @@ type NoticeStore interface {
 	// Letters lists notices by their ids, without messages and items.
 	Letters(ctx context.Context, q lifecycle.LetterQuery) ([]lifecycle.Letter, error)
 
+	// LettersAmong is Letters, and looks at no more than most; 0: at all. reached is how far that was, if it was not to the end and there
+	// are fewer than the limit.
+	LettersAmong(ctx context.Context, q lifecycle.LetterQuery, most int) (letters []lifecycle.Letter, reached lifecycle.NoticeID, err error)
+
 	// Letter reads a notice with its message, a digest with its items; [lifecycle.ErrNotFound].
 	Letter(ctx context.Context, id lifecycle.NoticeID) (lifecycle.Letter, error)
 
@@ -74,6 +78,7 @@ type listNoticesInput struct {
 	Digest         string         `query:"digest" example:"0-17-1" doc:"Only those that were told in this digest"`
 	After          string         `query:"after" doc:"Only those behind the one with this id"`
 	Limit          int            `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"At most this many"`
+	Among          int            `query:"among" minimum:"1" maximum:"1000000" doc:"Look at no more than this many: what is rare among very many takes long to find. There may be a next page then although this one is not full, or is empty"`
 }
 
 func (in *listNoticesInput) query(bad *badValues) lifecycle.LetterQuery {
@@ -94,6 +99,9 @@ func (in *listNoticesInput) query(bad *badValues) lifecycle.LetterQuery {
 // address is that of the page behind the notice with an id.
 func (in *listNoticesInput) address(after string) string {
 	next := url.Values{"after": {after}, "limit": {strconv.Itoa(in.Limit)}}
+	if in.Among > 0 {
+		next.Set("among", strconv.Itoa(in.Among))
+	}
 	setNonEmpty(next, map[string]string{"status": joined(in.Status), "kind": joined(in.Kind), "relationshipId": in.RelationshipID, "tenantId": in.TenantID,
 		"mail": in.Mail, "channel": in.Channel, "dueAfter": in.DueAfter, "dueBefore": in.DueBefore, "digest": in.Digest})
 	return noticesPath + "?" + next.Encode()
@@ -118,11 +126,14 @@ func (s *Server) listNotices(ctx context.Context, in *listNoticesInput) (*listNo
 	if q.Mail != "" && !in.answer.bearer.manages() {
 		return nil, scopeMissing.says(addressNeedsScope.Say("scope", ScopeManage))
 	}
-	letters, err := s.store.Letters(ctx, q)
+	letters, reached, err := s.store.LettersAmong(ctx, q, in.Among)
 	if err != nil {
 		return nil, fmt.Errorf("listing notices: %w", err)
 	}
 	out := &listNoticesOutput{Body: NoticeList{Notices: []Notice{}}}
+	if reached != (lifecycle.NoticeID{}) {
+		out.Body.Next = in.address(reached.String())
+	}
 	for i := range letters {
 		if i == in.Limit {
 			out.Body.Next = in.address(letters[i-1].String())

@@ -88,18 +88,21 @@ func TestNoticesAreListedPageByPage(t *testing.T) {
 	for key := range int64(7) {
 		w.fake.letters = append(w.fake.letters, letter(key+1))
 	}
-	var ids []string
-	pages := 0
-	for next := "/v1/notices?limit=3"; next != ""; pages++ {
-		var page NoticeList
-		w.do("GET", next, "").read(&page)
-		for _, n := range page.Notices {
-			ids = append(ids, n.ID)
+	for first, want := range map[string]int{"/v1/notices?limit=3": 3, "/v1/notices?limit=3&among=4": 4} {
+		var ids []string
+		pages := 0
+		for next := first; next != "" && pages < 10; pages++ {
+			var page NoticeList
+			w.do("GET", next, "").read(&page)
+			for _, n := range page.Notices {
+				ids = append(ids, n.ID)
+			}
+			next = page.Next
 		}
-		next = page.Next
+		require.Equal(t, []string{"1-7-1", "2-7-1", "3-7-1", "4-7-1", "5-7-1", "6-7-1", "7-7-1"}, ids)
+		require.Equal(t, want, pages, first)
 	}
-	require.Equal(t, []string{"1-7-1", "2-7-1", "3-7-1", "4-7-1", "5-7-1", "6-7-1", "7-7-1"}, ids)
-	require.Equal(t, 3, pages)
+	require.Equal(t, 4, w.fake.among)
 	require.JSONEq(t, `{"notices":[]}`, string(w.do("GET", "/v1/notices?status=dead", "").body))
 }
 

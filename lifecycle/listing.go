@@ -11,12 +11,14 @@ type Listing struct {
 
 	NextFrom, NextBefore time.Time // only those whose timer falls due at the first or later, and before the second; zero: whenever
 
-	GlobalAdministrator Wish // whether they hold that role
+	GlobalAdministrator Wish   // whether they hold that role
+	Role                string // the id of a role that they hold; empty: whichever they do
 
 	By         ListingOrder
 	Descending bool
 	After      *Listed // the last one on the page before; nil: from the beginning
 	Limit      int     // at most so many
+	Look       int     // at most so many are looked at in the order of the list, and again for each of the indexes that it is put together from; 0: as many as it takes
 }
 
 // A Wish is whether something is wanted.

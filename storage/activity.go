@@ -101,6 +101,55 @@ func (db *DB) Activity(ctx context.Context, q lifecycle.ActivityQuery) (events [
 	return events, err
 }
 
+// ActivityAmong is [DB.Activity], and looks at no more than so many in the order of the log; 0: at all of them. If that is not to the end, and there are fewer than the
+// limit, reached is the last one that was looked at: the list goes on behind it. What goes along an index of its own is not bounded: what is about one
+// relationship, and what a tenant's viewer is shown.
+func (db *DB) ActivityAmong(ctx context.Context, q lifecycle.ActivityQuery, most int) (events []lifecycle.Event, reached *lifecycle.ActivityPosition, err error) {
+	err = db.read(ctx, "read the log of activities", func(s session) error {
+		events = nil
+		if reached, err = activityReach(ctx, s, &q, most); err != nil {
+			return err
+		}
+		return eachActivityUpTo(ctx, s, &q, reached, func(event lifecycle.Event) error {
+			events = append(events, event)
+			return nil
+		})
+	})
+	if len(events) == q.Limit {
+		reached = nil
+	}
+	return events, reached, err
+}
+
+// activityReach is where a look at so many ends; nil where it goes to the end.
+func activityReach(ctx context.Context, s session, q *lifecycle.ActivityQuery, most int) (*lifecycle.ActivityPosition, error) {
+	if most <= 0 || q.Relationship != "" || q.Viewer != nil && q.Viewer.Role != lifecycle.Operator {
+		return nil, nil
+	}
+	counted := lifecycle.ActivityQuery{Since: q.Since, Before: q.Before, After: q.After, OldestFirst: q.OldestFirst}
+	w := activityConditions(&counted)
+	text, a := w.order(activityOrder(q), 1)
+	a["skipped"] = most - 1
+	var last struct {
+		RecordedAt dbTime `json:"recorded_at"`
+		Key        int64  `json:"relationship_key"`
+		Version    int64  `json:"version"`
+	}
+	err := s.get(ctx, &last, `SELECT e.recorded_at, e.relationship_key, e.version FROM events AS e `+text+` OFFSET :skipped`, a)
+	if err != nil {
+		return nil, unlessNone(err)
+	}
+	return &lifecycle.ActivityPosition{Recorded: last.RecordedAt.Time, Key: last.Key, Version: last.Version}, nil
+}
+
+// activityOrder is that of the log, the latest first or last.
+func activityOrder(q *lifecycle.ActivityQuery) string {
+	if q.OldestFirst {
+		return "e.recorded_at, e.relationship_key, e.version"
+	}
+	return "e.recorded_at DESC, e.relationship_key DESC, e.version DESC"
+}
+
 // EachActivity is [DB.Activity] on a snapshot of its own, one by one, so that memory stays bounded. It stops at the first
 // error of fn's.
 func (db *DB) EachActivity(ctx context.Context, q lifecycle.ActivityQuery, fn func(lifecycle.Event) error) error {
@@ -110,11 +159,15 @@ func (db *DB) EachActivity(ctx context.Context, q lifecycle.ActivityQuery, fn fu
 }
 
 func eachActivity(ctx context.Context, s session, q *lifecycle.ActivityQuery, fn func(lifecycle.Event) error) error {
+	return eachActivityUpTo(ctx, s, q, nil, fn)
+}
+
+func eachActivityUpTo(ctx context.Context, s session, q *lifecycle.ActivityQuery, reached *lifecycle.ActivityPosition, fn func(lifecycle.Event) error) error {
 	few, err := isSmallPartner(ctx, s, q.Viewer)
 	if err != nil {
 		return err
 	}
-	text, a := activityText(q, few)
+	text, a := activityText(q, few, reached)
 	if text == "" {
 		return nil
 	}
@@ -140,15 +193,23 @@ func isSmallPartner(ctx context.Context, s session, viewer *lifecycle.Caller) (b
 	return n < most, err
 }
 
-// activityText is the query; empty where the viewer may know of nothing.
-func activityText(q *lifecycle.ActivityQuery, few bool) (string, args) {
+// activityText is the query, up to a place if there is one; empty where the viewer may know of nothing.
+func activityText(q *lifecycle.ActivityQuery, few bool, reached *lifecycle.ActivityPosition) (string, args) {
 	direction := " DESC"
 	if q.OldestFirst {
 		direction = ""
 	}
 	by := func(columns ...string) string { return strings.Join(columns, direction+", ") + direction }
-	ofTable := by("e.recorded_at", "e.relationship_key", "e.version")
+	ofTable := activityOrder(q)
 	w := activityConditions(q)
+	if reached != nil {
+		than := ">="
+		if q.OldestFirst {
+			than = "<="
+		}
+		w.and(true, "e.recorded_at "+than+" :upto_at AND (e.recorded_at, e.relationship_key, e.version) "+than+" (:upto_at, :upto_key, :upto_version)", "upto_at", orDawn(reached.Recorded))
+		w.args["upto_key"], w.args["upto_version"] = reached.Key, reached.Version
+	}
 	if q.Viewer == nil || q.Viewer.Role == lifecycle.Operator {
 		text, a := w.order(ofTable, q.Limit)
 		return selectEvents + text, a

@@ -159,7 +159,7 @@ func TestViewerSeesWhatIsTheirTenantsBusiness(t *testing.T) {
 			somebody("bad\x00text", otherPartner+"'", lifecycle.AdminAgents): {},
 		} {
 			require.Equal(t, seen, brief(activity(t, db, lifecycle.ActivityQuery{Viewer: name})), name.Name)
-			if text, a := activityText(&lifecycle.ActivityQuery{Viewer: name}, false); text != "" {
+			if text, a := activityText(&lifecycle.ActivityQuery{Viewer: name}, false, nil); text != "" {
 				n := 0
 				require.NoError(t, each(ctx, session{q: db.pool, dialect: db.dialect}, text, a, func(*storedEventRow) error { n++; return nil }))
 				require.Len(t, seen, n, "the way of a big partner finds the same")

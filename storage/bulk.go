@@ -245,7 +245,7 @@ type bulkPage struct {
 // read finds the records, and then locks those that are still wanted, in the order of their keys. In one step PostgreSQL would
 // leave out those that somebody changes at that moment, and the page would look like the last one.
 func (b *bulkPage) read(ctx context.Context, s session, f lifecycle.Filter, job *bulkRow, size int) error {
-	v := sieve{args{}}
+	v := sieve{args: args{}}
 	text := `SELECT t.key FROM relationships AS t WHERE t.key > ` + v.parameter(job.Cursor) + ` AND t.key <= ` + v.parameter(job.UpTo) +
 		` AND ` + v.condition(f) + ` ORDER BY t.key LIMIT ` + v.parameter(size)
 	if err := s.list(ctx, &b.keys, s.dialect.fill(text), v.args); err != nil || len(b.keys) == 0 {
@@ -254,7 +254,7 @@ func (b *bulkPage) read(ctx context.Context, s session, f lifecycle.Filter, job 
 	if err := lockClocks(ctx, s, `IN (SELECT r.key FROM {{rows key BIGINT}})`, args{"rows": page[keyRow](b.keys)}); err != nil {
 		return err
 	}
-	v = sieve{args{}}
+	v = sieve{args: args{}}
 	text = selectRelationships + `WHERE t.key IN (SELECT r.key FROM {{rows key BIGINT}}) AND ` + v.condition(f) + ` ORDER BY t.key`
 	v.args["rows"] = page[keyRow](b.keys)
 	return s.list(ctx, &b.rows, s.dialect.fill(text), v.args)

@@ -28,7 +28,7 @@ func (db *DB) Customers(ctx context.Context, q lifecycle.CustomerQuery) (custome
 // customersOf is the query as SQL. Ids are compared as they are indexed and only put into the order of their bytes: compared as
 // bytes, each name would be looked for in all relationships.
 func customersOf(q *lifecycle.CustomerQuery) (text string, a args) {
-	v := sieve{args{}}
+	v := sieve{args: args{}}
 	wanted := "t.customer_id <> '' AND " + v.condition(q.Filter)
 	after, limit := "", ""
 	if q.After != "" {

@@ -12,9 +12,10 @@ import (
 
 // A column is how table relationships, called t, keeps a field. Only instants are ever NULL.
 type column struct {
-	name string
-	kind columnKind
-	key  func(string) string // of a text: as what it is kept for comparing; nil: as it is
+	name  string
+	kind  columnKind
+	key   func(string) string // of a text: as what it is kept for comparing; nil: as it is
+	field lifecycle.Field
 }
 
 type columnKind int
@@ -49,6 +50,7 @@ func columnOf(f lifecycle.Field) column {
 	if !ok {
 		panic("storage: no column keeps the field " + string(f)) // whoever parses what people ask for knows the fields
 	}
+	c.field = f
 	return c
 }
 
@@ -80,12 +82,24 @@ const (
 
 // A sieve writes filters as conditions of SQL, and keeps their parameters. Each condition is true or false of every row, never
 // NULL, so that its opposite is NOT. The text holds places for the dialect, and nothing that people wrote.
-type sieve struct{ args args }
+type sieve struct {
+	args args
+	of   string // what the table is called; empty: t
+}
+
+// column is that of a field, in the table that the sieve writes about.
+func (s *sieve) column(f lifecycle.Field) column {
+	c := columnOf(f)
+	if s.of != "" {
+		c.name = strings.Replace(c.name, "t.", s.of+".", 1)
+	}
+	return c
+}
 
 // value is the place of a text to compare a column with. Statuses stand as they are: indexes are of some of them, and a database that
 // learns the values later than the query does not see which will do.
 func (s *sieve) value(c column, text string) string {
-	if c.name == columns[lifecycle.FieldStatus].name && lifecycle.Status(text).Known() {
+	if c.field == lifecycle.FieldStatus && lifecycle.Status(text).Known() {
 		return "'" + text + "'"
 	}
 	return s.parameter(text)
@@ -110,9 +124,9 @@ func (s *sieve) condition(f lifecycle.Filter) string {
 	case lifecycle.Not:
 		return not(s.condition(f.Filter))
 	case lifecycle.Compare:
-		return s.compare(columnOf(f.Field), f.By, f.Value)
+		return s.compare(s.column(f.Field), f.By, f.Value)
 	case lifecycle.Among:
-		return s.among(columnOf(f.Field), f.Values)
+		return s.among(s.column(f.Field), f.Values)
 	}
 	panic(fmt.Sprintf("storage: %T is no filter", f))
 }
@@ -244,7 +258,7 @@ func afterAll(text string) string {
 
 // indexable repeats the condition of the index relationships_of_customer, without which SQLite does not use it.
 func indexable(c column, condition string) string {
-	if c.name != columns[lifecycle.FieldCustomer].name {
+	if c.field != lifecycle.FieldCustomer {
 		return condition
 	}
 	return "(" + condition + " AND " + c.name + " <> '')"
@@ -350,7 +364,7 @@ func neverNull(f lifecycle.Filter, field lifecycle.Field) bool {
 
 // sifted is what follows SELECT … FROM relationships AS t in a query for what is wanted.
 func sifted(q *lifecycle.RelationshipQuery) (string, args, error) {
-	s := sieve{args{}}
+	s := sieve{args: args{}}
 	text := "WHERE " + s.condition(q.Filter)
 	if q.After != nil {
 		after, err := s.after(q.Order, q.After)

@@ -180,9 +180,13 @@ func (w *where) statuses(any []lifecycle.NoticeStatus) {
 		return
 	}
 	w.and(true, "n.status = :status", "status", any[0])
-	if !slices.Contains([]lifecycle.NoticeStatus{lifecycle.NoticeQueued, lifecycle.NoticeSent, lifecycle.NoticeSuppressed}, any[0]) {
+	if isRare(any[0]) {
 		w.conditions = append(w.conditions, rareStatuses)
 	}
+}
+
+func isRare(status lifecycle.NoticeStatus) bool {
+	return status != lifecycle.NoticeQueued && status != lifecycle.NoticeSent && status != lifecycle.NoticeSuppressed
 }
 
 // letterConditions are those of a query.
@@ -219,13 +223,48 @@ func letterConditions(q *lifecycle.LetterQuery) where {
 
 // Letters lists letters, by relationship and step; digests come first. It leaves their items out.
 func (db *DB) Letters(ctx context.Context, q lifecycle.LetterQuery) (letters []lifecycle.Letter, err error) {
-	w := letterConditions(&q)
-	text, a := w.order(letterOrder, q.Limit)
+	letters, _, err = db.LettersAmong(ctx, q, 0)
+	return letters, err
+}
+
+// LettersAmong is [DB.Letters], and looks at no more than so many in their order; 0: at all of them. If that is not to the end, and there are fewer than the limit,
+// reached is the last one that was looked at: the list goes on behind it.
+func (db *DB) LettersAmong(ctx context.Context, q lifecycle.LetterQuery, most int) (letters []lifecycle.Letter, reached lifecycle.NoticeID, err error) {
 	err = db.read(ctx, "list letters", func(s session) error {
+		w := letterConditions(&q)
+		if reached, err = lettersReach(ctx, s, &q, most); err != nil {
+			return err
+		}
+		if reached != (lifecycle.NoticeID{}) {
+			w.and(true, "("+letterOrder+") <= (:upto_key, :upto_version, :upto_ordinal)", "upto_key", reached.Key)
+			w.args["upto_version"], w.args["upto_ordinal"] = reached.Version, reached.Ordinal
+		}
+		text, a := w.order(letterOrder, q.Limit)
 		letters, err = listLetters(ctx, s, selectLetters+text, a)
 		return err
 	})
-	return letters, err
+	if len(letters) == q.Limit {
+		reached = lifecycle.NoticeID{}
+	}
+	return letters, reached, err
+}
+
+// lettersReach is where a look at so many ends; the zero id where it goes to the end. Only what the index of the order knows of counts. Those that are named,
+// or in one digest, are few.
+func lettersReach(ctx context.Context, s session, q *lifecycle.LetterQuery, most int) (lifecycle.NoticeID, error) {
+	if most <= 0 || len(q.IDs) > 0 || q.Digest != (lifecycle.NoticeID{}) {
+		return lifecycle.NoticeID{}, nil
+	}
+	counted := lifecycle.LetterQuery{Relationship: q.Relationship, After: q.After}
+	if len(q.Statuses) == 1 && isRare(q.Statuses[0]) {
+		counted.Statuses = q.Statuses
+	}
+	w := letterConditions(&counted)
+	text, a := w.order(letterOrder, 1)
+	a["skipped"] = most - 1
+	var last letterKey
+	err := s.get(ctx, &last, `SELECT `+letterOrder+` FROM notices AS n `+text+` OFFSET :skipped`, a)
+	return lifecycle.NoticeID(last), unlessNone(err)
 }
 
 // Letter reads one letter, a digest with its items; [lifecycle.ErrNotFound] where there is none.

@@ -216,7 +216,7 @@ func (db *DB) Relationships(ctx context.Context, q lifecycle.RelationshipQuery) 
 // CountRelationships says how many relationships the filter wants.
 func (db *DB) CountRelationships(ctx context.Context, f lifecycle.Filter) (n int64, err error) {
 	err = db.read(ctx, "count relationships", func(s session) error {
-		v := sieve{args{}}
+		v := sieve{args: args{}}
 		return s.get(ctx, &n, s.dialect.fill(`SELECT count(*) FROM relationships AS t WHERE `+v.condition(f)), v.args)
 	})
 	return n, err

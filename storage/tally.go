@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -115,18 +114,4 @@ func (db *DB) CountCustomers(ctx context.Context) (n int64, err error) {
 		return s.get(ctx, &n, `SELECT count(*) FROM (SELECT customer_id FROM agreements WHERE customer_id <> '' GROUP BY customer_id) AS c`, nil)
 	})
 	return n, err
-}
-
-// HoldersOf lists at most limit active relationships that hold a role, by key, from the one after the one given on.
-func (db *DB) HoldersOf(ctx context.Context, role string, after int64, limit int) (found []lifecycle.Stored, err error) {
-	err = db.read(ctx, "list those that hold role "+role, func(s session) error {
-		found = nil
-		return each(ctx, s, selectRecords+`WHERE t.key > :after AND t.status = 'active' AND {{find}}(t.roles, :role) > 0 ORDER BY t.key LIMIT :limit`,
-			args{"after": after, "role": `"` + clean(strings.ToLower(role)) + `"`, "limit": limit}, func(row *relationshipRow) error {
-				stored, err := row.stored()
-				found = append(found, stored)
-				return err
-			})
-	})
-	return found, err
 }
