@@ -59,7 +59,7 @@ func insertNotices(ctx context.Context, s session, decided []lifecycle.Decided) 
 		columns += ", traceparent"
 	}
 	if len(nowhere) > 0 {
-		columns += passedColumns
+		columns += sentColumns
 	}
 	// Row by row: there may be many people to tell, and many things to tell them.
 	err = fill(ctx, s, "notices", columns, columns, func(yield func(*noticeRow) bool) {

@@ -60,5 +60,5 @@ func (row *noticeRow) passes(nowhere []string, d *lifecycle.Decided) {
 	}
 }
 
-// passedColumns are those that differ from their defaults in a letter that is written as sent.
-const passedColumns = `, sent_at, claim, attempts`
+// sentColumns are those that differ from their defaults in a letter that is written as sent.
+const sentColumns = `, sent_at, claim, attempts`
