@@ -30,6 +30,9 @@ type noticeRow struct {
 	DigestAt   dbTime                 `json:"digest_at"`
 	SettledAt  dbTime                 `json:"settled_at"`
 	Trace      string                 `json:"traceparent"`
+	SentAt     dbTime                 `json:"sent_at"`
+	Claim      int                    `json:"claim"`
+	Attempts   int                    `json:"attempts"`
 }
 
 const noticeColumns = `relationship_key, version, ordinal, kind, stage, end_at, due_at, recorded_at, status, reason, tenant_id, role, mail,
@@ -47,13 +50,20 @@ func insertNotices(ctx context.Context, s session, decided []lifecycle.Decided) 
 	if err != nil {
 		return 0, err
 	}
+	nowhere, err := nowhereNow(ctx, s)
+	if err != nil {
+		return 0, err
+	}
 	columns, trace := noticeColumns, traceparent(ctx)
 	if trace != "" {
 		columns += ", traceparent"
 	}
+	if len(nowhere) > 0 {
+		columns += sentColumns
+	}
 	// Row by row: there may be many people to tell, and many things to tell them.
 	err = fill(ctx, s, "notices", columns, columns, func(yield func(*noticeRow) bool) {
-		tell := teller{there: there, trace: trace}
+		tell := teller{there: there, trace: trace, nowhere: nowhere}
 		for i := range decided {
 			if !tell.of(&decided[i], yield) {
 				return
@@ -111,11 +121,12 @@ func inOrder(d *lifecycle.Decided, room []addressed) []addressed {
 
 // A teller makes the rows that tell of decisions, in one and the same room for each.
 type teller struct {
-	there  *audiences
-	trace  string // empty while nobody traces
-	order  []addressed
-	row    noticeRow
-	toSend int64
+	there   *audiences
+	trace   string // empty while nobody traces
+	nowhere []string
+	order   []addressed
+	row     noticeRow
+	toSend  int64
 }
 
 // of hands over the rows of a decision. Those of one step are counted from 1; of one audience they go by mail address. False: no
@@ -140,6 +151,7 @@ func (t *teller) of(d *lifecycle.Decided, yield func(*noticeRow) bool) bool {
 			if t.row.Status == lifecycle.NoticeQueued {
 				t.toSend++
 			}
+			t.row.passes(t.nowhere, d)
 			if !yield(&t.row) {
 				return false
 			}
@@ -153,6 +165,7 @@ func (t *teller) of(d *lifecycle.Decided, yield func(*noticeRow) bool) bool {
 func (row *noticeRow) goTo(to *person, a addressed) {
 	row.Mail, row.Name, row.Language, row.TimeZone = to.mail, to.name, to.language, to.timeZone
 	row.Status, row.Reason, row.DigestAt, row.SettledAt = a.of.Status, a.of.Reason, dbTime{}, dbTime{}
+	row.SentAt, row.Claim, row.Attempts = dbTime{}, 0, 0
 	switch whom := goes(a.to); {
 	case a.of.Status != lifecycle.NoticeQueued || whom == toEndpoint:
 	case whom == toNobody:

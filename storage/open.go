@@ -29,6 +29,7 @@ type DB struct {
 	keys     keyBlock
 	mark     atomic.Pointer[time.Time] // the high-water mark as this process left it; nil: it does not know
 	late     lateLog
+	nowhere  []string // channels that lead nowhere; see PassAtOnce
 }
 
 // Open opens a database for reading and writing. The URL is one of

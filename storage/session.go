@@ -17,6 +17,7 @@ type session struct {
 	q       sqlx.ExtContext
 	dialect *dialect
 	conn    *sqlx.Conn // that a transaction has to itself; nil outside of one
+	nowhere []string   // the database's
 }
 
 // args are the named parameters of a query.
@@ -194,7 +195,7 @@ func (db *DB) begin(ctx context.Context) (*transaction, error) {
 		db.yield()
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &transaction{session{tx, db.dialect, conn}, tx, db, letGo}, nil
+	return &transaction{session{tx, db.dialect, conn, db.nowhere}, tx, db, letGo}, nil
 }
 
 // watch has the connection cut where ctx ends and the transaction on it does not.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"os"
 	"runtime/debug"
 )
@@ -21,6 +22,9 @@ func ofWorker(concurrency int) garbageRoom {
 
 // ofLook is for a command that looks at everything once, page by page.
 func ofLook() garbageRoom { return garbageRoom{percent: 300, limit: 160 * mebi} }
+
+// ofSimulation is for a run that holds nearly everything in its database, whose memory is none of Go's.
+func ofSimulation() garbageRoom { return garbageRoom{percent: 400, limit: math.MaxInt64} }
 
 // allow lets the garbage lie. What an operator has set by Go's own variables holds.
 func (r garbageRoom) allow() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenure-dev/tenure/jobs"
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -186,8 +189,16 @@ func (a *app) newSimulation(policy *lifecycle.Policy, from time.Time) (*simulati
 	if err := db.Migrate(a.ctx, storage.Sandbox, from); err != nil {
 		return nil, err
 	}
+	if err := db.ForgoLists(a.ctx); err != nil {
+		return nil, err
+	}
+	channels := routedChannels(&policy.Notices)
+	if policy.Notices.MostPerDay == 0 {
+		db.PassAtOnce(channels...)
+	}
+	ofSimulation().allow()
 	a.LogLevel = "warn" // what happens goes into the files
-	s.works, err = a.assemble(db, policy, true, jobs.Silence{}, notify.NewDiscard("simulation.tenure.localhost", routedChannels(&policy.Notices)...), func() time.Time { return s.now }, nil)
+	s.works, err = a.assemble(db, policy, true, jobs.Silence{}, notify.NewDiscard("simulation.tenure.localhost", channels...), func() time.Time { return s.now }, nil)
 	return s, err
 }
 
@@ -280,42 +291,82 @@ func (s *simulation) write(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("making the folder for the results: %w", err)
 	}
-	lines := func(name string, each func(write func(any) error) error) error {
-		return writeFile(filepath.Join(dir, name), func(w io.Writer) error {
-			return each(func(v any) error { return writeJSON(w, v, "") })
-		})
-	}
 	return errors.Join(
-		lines("events.ndjson", func(write func(any) error) error {
+		writeLines(filepath.Join(dir, "events.ndjson"), func(write func(lifecycle.Event) error) error {
 			return s.db.EachEvent(ctx, func(e lifecycle.Event) error {
 				if e.Type == lifecycle.EventImported {
 					return nil
 				}
 				s.written.events++
-				return write(eventJSON(e))
+				return write(e)
 			})
-		}),
-		lines("notices.ndjson", func(write func(any) error) error {
+		}, func(e lifecycle.Event) any { return eventJSON(e) }),
+		writeLines(filepath.Join(dir, "notices.ndjson"), func(write func(lifecycle.Letter) error) error {
 			return s.db.EachNotice(ctx, func(l lifecycle.Letter) error {
 				s.written.notices++
-				return write(simulatedLetter(l))
+				return write(l)
 			})
-		}),
-		lines("relationships.ndjson", func(write func(any) error) error {
+		}, func(l lifecycle.Letter) any { return simulatedLetter(l) }),
+		writeLines(filepath.Join(dir, "relationships.ndjson"), func(write func(lifecycle.Stored) error) error {
 			return s.db.EachRelationship(ctx, func(r lifecycle.Stored) error {
 				s.written.relationships++
-				return write(r.Wire(s.policy))
+				return write(r)
 			})
-		}),
-		lines("refused.ndjson", func(write func(any) error) error {
+		}, func(r lifecycle.Stored) any { return r.Wire(s.policy) }),
+		writeLines(filepath.Join(dir, "refused.ndjson"), func(write func(refusedAction) error) error {
 			for _, r := range s.refused {
 				if err := write(r); err != nil {
 					return err
 				}
 			}
 			return nil
-		}),
+		}, func(r refusedAction) any { return r }),
 	)
+}
+
+// writeLines writes what each hands over to a file, as JSON and one a line. Some of it is turned into text while the next is read.
+func writeLines[T any](path string, each func(write func(T) error) error, line func(T) any) error {
+	const atOnce, ahead = 256, 4 // values, and so many times as many
+	return writeFile(path, func(w io.Writer) error {
+		read := make(chan []T, ahead)
+		group, ctx := errgroup.WithContext(context.Background())
+		group.Go(func() error {
+			encoder := json.NewEncoder(w)
+			encoder.SetEscapeHTML(false)
+			for values := range read {
+				for _, v := range values {
+					if err := encoder.Encode(line(v)); err != nil {
+						return fmt.Errorf("writing the output: %w", err)
+					}
+				}
+			}
+			return nil
+		})
+		group.Go(func() error {
+			defer close(read)
+			values := make([]T, 0, atOnce)
+			hand := func() error {
+				select {
+				case read <- values:
+					values = make([]T, 0, atOnce)
+					return nil
+				case <-ctx.Done(): // what could not be written is said by whoever tried
+					return ctx.Err()
+				}
+			}
+			err := each(func(v T) error {
+				if values = append(values, v); len(values) < atOnce {
+					return nil
+				}
+				return hand()
+			})
+			if err == nil {
+				err = hand()
+			}
+			return err
+		})
+		return group.Wait()
+	})
 }
 
 // A letterLine is a notice to one recipient without what only a real deployment has.

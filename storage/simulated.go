@@ -1,0 +1,64 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/tenure-dev/tenure/lifecycle"
+)
+
+// What a simulation asks of its database and no deployment does. What comes out of it is the same without; it comes sooner.
+
+// listIndexes serve lists, pages and erasing, which a simulation has none of. Each is written to by imports or sweeps.
+var listIndexes = []string{"agreements_by_name", "agreements_global_admin", "agreements_of_customer", "agreements_of_partner", "clocks_ended",
+	"clocks_ends", "notices_to_erase"}
+
+// ForgoLists takes away the indexes that only serve whoever looks at the deployment. It is for a scratch file of SQLite that goes when the
+// process does: nothing brings them back.
+func (db *DB) ForgoLists(ctx context.Context) error {
+	return db.write(ctx, "do without the indexes of lists", func(s session) error {
+		if s.dialect != sqlite {
+			return errors.New("only a scratch file can do without them")
+		}
+		for _, index := range listIndexes {
+			if _, err := s.exec(ctx, "DROP INDEX "+index, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// PassAtOnce says that these channels lead nowhere, and that whoever writes letters to them delivers right afterwards, at the same instant:
+// then [DB.PassLetters] would count them as sent, and they are written so in the first place. Those that it would leave alone are written
+// to be sent as ever. Recipients must not have a daily limit. It is called before anything else is asked of the database.
+func (db *DB) PassAtOnce(channels ...string) { db.nowhere = channels }
+
+// nowhereNow are the channels whose letters may be written as sent: none while everything is on hold, and none that is off or failed.
+func nowhereNow(ctx context.Context, s session) (channels []string, err error) {
+	if len(s.nowhere) == 0 {
+		return nil, nil
+	}
+	if still, err := standstill(ctx, s); err != nil || still {
+		return nil, err
+	}
+	var states []channelRow
+	err = s.list(ctx, &states, selectChannels+`WHERE name {{in names}}`, args{"names": page[string](s.nowhere)})
+	shut := func(name string) bool {
+		return slices.ContainsFunc(states, func(row channelRow) bool {
+			return row.Name == name && (row.IsOff || row.Failures > 0 || !row.ReadyAt.Equal(dawn.Time))
+		})
+	}
+	return slices.DeleteFunc(slices.Clone(s.nowhere), shut), err
+}
+
+// passes writes the row as sent if its channel leads nowhere and it tells of the latest change of its record, as [DB.PassLetters] does.
+func (row *noticeRow) passes(nowhere []string, d *lifecycle.Decided) {
+	if row.Status == lifecycle.NoticeQueued && row.Version == d.Record.Version && slices.Contains(nowhere, row.Channel) {
+		row.Status, row.SentAt, row.SettledAt, row.Claim, row.Attempts = lifecycle.NoticeSent, row.RecordedAt, row.RecordedAt, 1, 1
+	}
+}
+
+// sentColumns are those that differ from their defaults in a letter that is written as sent.
+const sentColumns = `, sent_at, claim, attempts`
