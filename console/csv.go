@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // csv answers with a file for spreadsheets. each hands over one row after the other; it may take as long as whoever asked goes on
@@ -47,9 +48,9 @@ func (v *visit) csv(name string, header []string, each func(row func(...string) 
 }
 
 // cell is a text that a spreadsheet takes for a text. What people write may look like a formula, which would run on the machine of
-// whoever opens the file.
+// whoever opens the file; where people write Japanese or Chinese, the wide forms of the signs begin one, too. Source: OWASP, CSV injection.
 func cell(s string) string {
-	if s != "" && strings.ContainsAny(s[:1], "=+-@\t\r\n") {
+	if first, _ := utf8.DecodeRuneInString(s); s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
 		return "'" + s
 	}
 	return s

@@ -138,6 +138,7 @@ func TestASignInThatIsNotTheirsLetsNobodyIn(t *testing.T) {
 		"begun in another browser": {as: w.visitor(), status: http.StatusUnauthorized},
 		"another state":            {forge: func(back string) string { return strings.Replace(back, "state=", "state=x", 1) }, status: http.StatusUnauthorized},
 		"another code":             {forge: func(back string) string { return strings.Replace(back, "the-code", "other", 1) }, status: http.StatusUnauthorized},
+		"another issuer's code":    {forge: func(back string) string { return back + "&iss=https%3A%2F%2Fevil.example" }, status: http.StatusUnauthorized},
 		"refused by the issuer":    {forge: func(back string) string { return back + "&error=access_denied" }, status: http.StatusUnauthorized},
 		"a token of another time":  {prepare: func() { i.nonce = "old" }, status: http.StatusUnauthorized},
 		"no operator":              {prepare: func() { i.roles = []string{"reader"} }, status: http.StatusForbidden},

@@ -56,14 +56,6 @@ func exported(l *lifecycle.Listed, p *lifecycle.Policy) []string {
 		}
 		return lifecycle.FormatInstant(t)
 	}
-	return []string{l.ID, plain(l.DisplayName), string(l.Status), l.Customer.TenantID, plain(l.Customer.DisplayName), l.Partner,
+	return []string{l.ID, cell(l.DisplayName), string(l.Status), l.Customer.TenantID, cell(l.Customer.DisplayName), l.Partner,
 		p.AutoExtendDuration(l.AutoExtend).String(), strconv.FormatBool(l.HoldsGlobalAdministrator()), instant(l.End), string(l.Next.Rule), instant(l.Next.At)}
-}
-
-// plain keeps spreadsheets from taking what somebody is called for a formula. Source: OWASP, CSV injection.
-func plain(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }

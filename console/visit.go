@@ -81,8 +81,8 @@ func (v *visit) secret() string { return v.cookie(secretCookie) }
 // keep sets a cookie that scripts cannot read and other sites cannot send along with a form, until an instant of the machine's clock; an
 // empty one is forgotten. Browsers are told how long to keep it, since their clocks may differ.
 func (v *visit) keep(name, value string, until time.Time) {
-	c := &http.Cookie{Name: v.cookieName(name), Value: value, Path: "/", MaxAge: int(until.Sub(v.Wall).Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Secure: v.secure()} //nolint:gosec // without TLS there is nothing secure
+	c := &http.Cookie{Name: v.cookieName(name), Value: value, Path: "/", MaxAge: int(until.Sub(v.Wall).Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode, //nolint:gosec // see Secure
+		Secure: v.secure()} // without TLS there is nothing secure
 	if value == "" {
 		c.MaxAge = -1
 	}

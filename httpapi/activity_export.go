@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -156,7 +157,8 @@ func cell(s *string) string {
 	if s == nil {
 		return ""
 	}
-	if strings.ContainsAny((*s + " ")[:1], "=+-@\t\r\n") {
+	// Where people write Japanese or Chinese, the wide forms of the signs begin a formula, too.
+	if first, _ := utf8.DecodeRuneInString(*s); *s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
 		return "'" + *s
 	}
 	return *s

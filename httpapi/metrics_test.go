@@ -34,6 +34,28 @@ func TestMetricsTellWhatTheDatabaseHolds(t *testing.T) {
 	require.Regexp(t, `\ntenure_build_info\{goversion="go[^"]+",version="1.2.3"\} 1\n`, string(r.body))
 }
 
+func TestRulesThatWaitForSomebodyAreShown(t *testing.T) {
+	shown := func(w *world) (on []string) {
+		for line := range strings.Lines(string(w.do("GET", "/metrics", "").body)) {
+			if rule, is := strings.CutPrefix(strings.TrimSpace(line), `tenure_rule_on_hold{rule="`); is && strings.HasSuffix(rule, `"} 1`) {
+				on = append(on, strings.TrimSuffix(rule, `"} 1`))
+			}
+		}
+		return on
+	}
+	w := recordsWorld(t)
+	require.Empty(t, shown(w))
+	require.Equal(t, 201, w.do("POST", "/v1/holds", `{"kind":"rule","subject":"end-term","note":"looking"}`).status)
+	require.Equal(t, 201, w.do("POST", "/v1/holds", `{"kind":"tenant","subject":"`+partner+`","note":"they alone"}`).status)
+	require.Equal(t, []string{"end-term"}, shown(w))
+
+	still := newWorld(t)
+	still.fake.sweeps = []lifecycle.Sweep{{ID: 1, State: lifecycle.SweepHeld, Rules: []lifecycle.RuleName{lifecycle.WarnExpiry}}}
+	require.Equal(t, []string{"warn-expiry"}, shown(still))
+	still.fake.still = &lifecycle.Hold{Kind: lifecycle.HoldEverything, PlacedAt: noon}
+	require.Len(t, shown(still), len(lifecycle.RuleNames()))
+}
+
 func TestRequestsAreCountedByRouteAndNotByPath(t *testing.T) {
 	w := newWorld(t)
 	w.do("GET", "/v1/sweeps/1", "")

@@ -125,6 +125,9 @@ func (s *Server) ReturnFromSignIn(r *http.Request, kept, secret string) (now, ba
 		subtle.ConstantTimeCompare([]byte(begun.State), []byte(r.URL.Query().Get("state"))) != 1 {
 		return "", "", time.Time{}, tokenUnknown.says(otherSignIn.Say())
 	}
+	if from := r.URL.Query().Get("iss"); from != "" && from != s.signInAt.issuer.name { // RFC 9207
+		return "", "", time.Time{}, tokenUnknown.problem("This comes from another issuer than the one you were sent to; sign in again.")
+	}
 	who, err := s.whoReturns(r, &begun)
 	if err != nil {
 		return "", "", time.Time{}, errors.Join(s.refuseSignIn(r, err), s.forget(r, secret, err))

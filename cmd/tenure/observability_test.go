@@ -257,3 +257,123 @@ func TestDashboardAsksForWhatThereIs(t *testing.T) {
 	}
 	require.LessOrEqual(t, len(seldom), 15, "the dashboard leaves out %v", seldom)
 }
+
+// TestDashboardIsWrittenAsGrafanaReadsIt holds the file against what Grafana's schema allows, of the little of it that is used: Grafana
+// takes a file that is wrong without a word, and shows an empty panel.
+// Source: the reference of the dashboard schema and the panels' own (dashboard_kind.cue, common.cue) in Grafana's repository.
+func TestDashboardIsWrittenAsGrafanaReadsIt(t *testing.T) {
+	type source struct{ Type, UID string }
+	var d struct {
+		SchemaVersion int
+		Refresh       string
+		Time          struct{ From, To string }
+		Inputs        []any `json:"__inputs"`
+		Templating    struct {
+			List []struct {
+				Name, Type, Query string
+				Datasource        source
+				Refresh           int
+				AllValue          string
+				IncludeAll        bool
+			}
+		}
+		Panels []struct {
+			Title, Type string
+			Datasource  source
+			Alert       any // of before unified alerting
+			Collapsed   *bool
+			Targets     []struct {
+				RefID      string
+				Datasource source
+			}
+			FieldConfig struct {
+				Defaults struct {
+					Unit       string
+					Thresholds *struct {
+						Mode  string
+						Steps []struct {
+							Color string
+							Value *float64
+						}
+					}
+					Custom struct {
+						ShowPoints string
+						Stacking   struct{ Mode string }
+					}
+				}
+			}
+			Options struct {
+				ColorMode     string
+				ReduceOptions struct{ Calcs []string }
+				Legend        struct{ DisplayMode, Placement string }
+				Tooltip       struct{ Mode string }
+			}
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(observability, "dashboard.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &d))
+	require.True(t, d.SchemaVersion >= 38 && d.SchemaVersion <= 42, "of Grafana 10 to 12: %d", d.SchemaVersion)
+	require.Regexp(t, `^\d+[smh]$`, d.Refresh)
+	require.Regexp(t, `^now-\d+[mhd]$`, d.Time.From)
+	require.Equal(t, "now", d.Time.To)
+	require.Empty(t, d.Inputs, "what is asked for at import is not asked for where a file is provisioned")
+
+	ours := source{"prometheus", "${datasource}"}
+	names := map[string]bool{}
+	for _, v := range d.Templating.List {
+		require.Contains(t, []string{"datasource", "query"}, v.Type)
+		names[v.Name] = true
+		if v.Type == "query" {
+			require.Equal(t, ours, v.Datasource, v.Name)
+			require.Equal(t, 2, v.Refresh, "%s: 2 is whenever the time changes", v.Name)
+			require.True(t, v.IncludeAll)
+			require.NotEmpty(t, v.AllValue, "%s: else all of them are written out", v.Name)
+		}
+	}
+	require.True(t, names["datasource"])
+	for _, used := range regexp.MustCompile(`\$\{?(\w+)`).FindAllStringSubmatch(string(text), -1) {
+		require.True(t, names[used[1]] || used[1] == "__rate_interval" || used[1] == "__all", "the variable %s is nowhere", used[1])
+	}
+
+	titles := map[string]bool{}
+	for _, p := range d.Panels {
+		require.NotEmpty(t, p.Title)
+		require.False(t, titles[p.Title], "two panels are called %s", p.Title)
+		titles[p.Title] = true
+		require.Nil(t, p.Alert, p.Title)
+		if p.Type == "row" {
+			continue
+		}
+		require.Contains(t, []string{"stat", "timeseries"}, p.Type, "graph and singlestat are gone since Grafana 11")
+		require.Equal(t, ours, p.Datasource, p.Title)
+		refs := map[string]bool{}
+		for _, target := range p.Targets {
+			require.Equal(t, ours, target.Datasource, p.Title)
+			require.Regexp(t, `^[A-Z]$`, target.RefID)
+			require.False(t, refs[target.RefID], "%s has two queries %s", p.Title, target.RefID)
+			refs[target.RefID] = true
+		}
+		defaults := p.FieldConfig.Defaults
+		require.Contains(t, []string{"short", "s", "percentunit", "ops", "reqps", "bytes"}, defaults.Unit, "%s: ids of getValueFormats", p.Title)
+		if th := defaults.Thresholds; th != nil {
+			require.Equal(t, "absolute", th.Mode)
+			for i, step := range th.Steps {
+				require.Contains(t, []string{"green", "orange", "yellow", "red", "blue", "text"}, step.Color)
+				require.Equal(t, i == 0, step.Value == nil, "%s: the first step has no value, and the others one each", p.Title)
+				require.True(t, i < 2 || *step.Value > *th.Steps[i-1].Value, "%s: steps rise", p.Title)
+			}
+		}
+		if p.Type == "stat" {
+			require.Contains(t, []string{"value", "background", "none"}, p.Options.ColorMode)
+			require.Equal(t, []string{"lastNotNull"}, p.Options.ReduceOptions.Calcs)
+			require.NotNil(t, defaults.Thresholds, "%s: without them it is green whatever it shows", p.Title)
+			continue
+		}
+		require.Contains(t, []string{"auto", "never", "always"}, defaults.Custom.ShowPoints)
+		require.Contains(t, []string{"none", "normal", "percent"}, defaults.Custom.Stacking.Mode)
+		require.Contains(t, []string{"list", "table"}, p.Options.Legend.DisplayMode)
+		require.Contains(t, []string{"bottom", "right"}, p.Options.Legend.Placement)
+		require.Contains(t, []string{"single", "multi", "none"}, p.Options.Tooltip.Mode)
+	}
+}

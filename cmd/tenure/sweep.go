@@ -36,7 +36,7 @@ func (c *sweepCmd) Run(a *app) (err error) {
 		return usageError("--approve lets a sweep change what it finds, and a dry run changes nothing; leave one of them out")
 	}
 	mail, err := a.mailing(&c.sendingSettings)
-	if err = errors.Join(append(c.tracingSettings.faults(), err)...); err != nil {
+	if err = errors.Join(append(c.faults(), err)...); err != nil {
 		return err
 	}
 	traces, err := a.startTracing(&c.tracingSettings, "sweep")
