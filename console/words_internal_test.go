@@ -43,7 +43,7 @@ func TestWhatIsCountedHasASingular(t *testing.T) {
 // Japanese, and explain/japanese.go.
 var japaneseWords = []struct{ not, but string }{
 	{"オペレーター", "運用担当者"}, {"ダイジェスト", "まとめ通知"}, {"ステータス", "状態"}, {"警告", "予告"}, {"メールアドレス", "メール アドレス"}, {"タイムゾーン", "タイム ゾーン"},
-	{"?", "？"}, {"誰", "だれ"}, {"下さい", "ください"}, {"自動拡張", "自動延長"}, {"代理管理", "委任管理"},
+	{"?", "？"}, {"誰", "だれ"}, {"下さい", "ください"}, {"アクティビティログ", "アクティビティ ログ"}, {"自動拡張", "自動延長"}, {"代理管理", "委任管理"},
 }
 
 func TestJapaneseKeepsItsWords(t *testing.T) {
