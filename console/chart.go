@@ -154,7 +154,7 @@ func (p *pages) saidOf(c *chart, column *column) string {
 	if len(parts) == 0 {
 		parts = []string{"0"}
 	}
-	return column.Name + ": " + strings.Join(parts, ", ")
+	return column.Name + ": " + strings.Join(parts, p.words.say("relationship.joint"))
 }
 
 // rungStep is how far lines are apart: 1, 2 or 5, or ten times as much and so on, so that there are at most five of them.

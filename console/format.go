@@ -60,11 +60,13 @@ func (p *pages) time(t time.Time, inEnglish, inJapanese string) template.HTML {
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, exact, exact, t.UTC().Format(layout))) //nolint:gosec // digits and letters of ours
 }
 
-// away is how far an instant is from another, e.g. "in 3 days" or "2 hours ago".
+// away is how far an instant is from another, e.g. "in 3 days", "2 hours ago" or "just now".
 func (p *pages) away(t, from time.Time) string {
 	switch d := t.Sub(from); {
 	case t.IsZero():
 		return "–"
+	case d.Abs() < time.Second:
+		return p.words.say("time.now")
 	case d >= 0:
 		return p.words.say("time.in", "span", p.span(d))
 	default:

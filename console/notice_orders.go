@@ -96,19 +96,24 @@ type orderAnswer struct {
 	Refused []struct {
 		ID     string `json:"id"`
 		Reason string `json:"reason"`
+		sentence
 	} `json:"refused"`
 }
 
 // left says why some are left as they are, each reason once.
-func (a *orderAnswer) left() string {
+func (v *visit) left(a *orderAnswer) string {
 	var reasons []string
 	for _, r := range a.Refused {
-		if !slices.Contains(reasons, r.Reason) {
-			reasons = append(reasons, r.Reason)
+		why, ok := v.console.pages[v.Lang].told(r.sentence)
+		if !ok {
+			why = r.Reason
+		}
+		if !slices.Contains(reasons, why) {
+			reasons = append(reasons, why)
 		}
 	}
 	const most = 3
-	return strings.Join(reasons[:min(most, len(reasons))], "; ")
+	return strings.Join(reasons[:min(most, len(reasons))], v.T("notices.between"))
 }
 
 // confirmOrder says how many it would be, and asks. refused is why it was not done when last tried; nil: it was not tried.
@@ -118,14 +123,14 @@ func (v *visit) confirmOrder(o *noticeOrder, refused error) error {
 		return err
 	}
 	if would.Changed == 0 {
-		return v.goTo(o.back(), &flash{false, v.T("notices.nothing", "why", cmp.Or(would.left(), v.T("notices.noneFit")))})
+		return v.goTo(o.back(), &flash{false, v.T("notices.nothing", "why", cmp.Or(v.left(&would), v.T("notices.noneFit")))})
 	}
 	c := confirmation{Title: v.T("notices.order."+string(o.action), "n", would.Changed), Text: v.T("notices.orderText." + string(o.action)),
 		Path: noticeOrdersPath, Back: o.back(), Reason: true, Button: v.T("notices.orderButton."+string(o.action), "n", would.Changed),
 		Danger: o.action == lifecycle.SuppressNotice, Fields: o.fields()}
 	c.Facts = append(c.Facts, fact{v.T("notices.would"), v.T("notices.count", "n", would.Changed)})
 	if n := len(would.Refused); n > 0 {
-		c.Facts = append(c.Facts, fact{v.T("notices.leftOut"), v.T("notices.count", "n", n) + ": " + would.left()})
+		c.Facts = append(c.Facts, fact{v.T("notices.leftOut"), v.T("notices.count", "n", n) + ": " + v.left(&would)})
 	}
 	if refused != nil {
 		return v.confirmAgain(c, refused)
@@ -155,7 +160,7 @@ func orderNotices(v *visit) error {
 	}
 	text := v.T("notices.ordered."+string(o.action), "n", done.Changed)
 	if len(done.Refused) > 0 {
-		text += " " + v.T("notices.left", "n", len(done.Refused), "why", done.left())
+		text += " " + v.T("notices.left", "n", len(done.Refused), "why", v.left(&done))
 	}
 	if done.Changed == 0 {
 		return v.goTo(o.back(), &flash{false, text})

@@ -134,7 +134,8 @@ func (p *pages) told(s sentence) (string, bool) {
 
 // kindsOfFacts are those facts that have a word of their own in the field.
 var kindsOfFacts = map[string]string{"status": "status", "action": "action", "allowed": "action", "side": "actor", "standing": "relationship.standing",
-	"rule": "rule", "rules": "rule", "state": "sweep", "jobState": "bulkState", "cause": "cause"}
+	"rule": "rule", "rules": "rule", "state": "sweep", "jobState": "bulkState", "cause": "cause",
+	"noticeStatus": "notice", "noticeActions": "notices.action"}
 
 // fact writes a fact as the language does.
 func (p *pages) fact(name string, value any) any {

@@ -43,13 +43,13 @@ func TestWhatIsCountedHasASingular(t *testing.T) {
 // Japanese, and explain/japanese.go.
 var japaneseWords = []struct{ not, but string }{
 	{"オペレーター", "運用担当者"}, {"ダイジェスト", "まとめ通知"}, {"ステータス", "状態"}, {"警告", "予告"}, {"メールアドレス", "メール アドレス"}, {"タイムゾーン", "タイム ゾーン"},
-	{"?", "？"}, {"誰", "だれ"}, {"下さい", "ください"}, {"自動拡張", "自動延長"}, {"代理管理", "委任管理"},
+	{"?", "？"}, {"誰", "だれ"}, {"下さい", "ください"}, {"アクティビティログ", "アクティビティ ログ"}, {"自動拡張", "自動延長"}, {"代理管理", "委任管理"},
 }
 
 func TestJapaneseKeepsItsWords(t *testing.T) {
 	apart := regexp.MustCompile(`[A-Za-z][\p{Hiragana}\p{Katakana}\p{Han}ー]|[\p{Hiragana}\p{Katakana}\p{Han}ー][A-Za-z]`)
 	says := regexp.MustCompile(`[\p{Hiragana}\p{Katakana}\p{Han}]`)
-	nothingToSay := []string{"relationship.id", "sweeps.number", "queue.mib", "said.ofField", "said.between", "relationship.joint", "field.id"}
+	nothingToSay := []string{"relationship.id", "sweeps.number", "queue.mib", "said.ofField", "said.between", "notices.between", "relationship.joint", "field.id"}
 	for key, p := range mustPages(t, japanese).words.phrases {
 		for _, word := range japaneseWords {
 			require.NotContains(t, p.Japanese, word.not, "%s: write %s", key, word.but)

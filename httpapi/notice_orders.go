@@ -48,6 +48,11 @@ type NoticesOrdered struct {
 type NoticeRefused struct {
 	ID     string `json:"id"`
 	Reason string `json:"reason" doc:"Why not, and what can be done instead"`
+	Sentence
+}
+
+func refusedNotice(id lifecycle.NoticeID, why error) NoticeRefused {
+	return NoticeRefused{id.String(), why.Error(), sentenceOf(lifecycle.SaidBy(why))}
 }
 
 type orderNoticesInput struct{ Asked }
@@ -209,8 +214,8 @@ func OrderNotices(ctx context.Context, store NoticeStore, o lifecycle.NoticeOrde
 	}
 	var fit []lifecycle.NoticeID
 	for _, id := range unique(ids) {
-		if why := unfit(way, before[id]); why != "" {
-			done.Refused = append(done.Refused, NoticeRefused{id.String(), why})
+		if why := unfit(way, before[id]); why != nil {
+			done.Refused = append(done.Refused, refusedNotice(id, why))
 			continue
 		}
 		fit = append(fit, id)
@@ -245,18 +250,18 @@ func unique(ids []lifecycle.NoticeID) (once []lifecycle.NoticeID) {
 	return once
 }
 
-// unfit says why a way does not lead on from a notice; nothing where it does.
-func unfit(way lifecycle.NoticeWay, l *lifecycle.Letter) string {
+// unfit says why a way does not lead on from a notice; nil where it does.
+func unfit(way lifecycle.NoticeWay, l *lifecycle.Letter) error {
 	if l == nil {
-		return "there is no such notice"
+		return noSuchNotice.Say()
 	}
 	if err := way.Takes(l.Status); err != nil {
-		return err.Error()
+		return err
 	}
 	if l.Erased && way.To == lifecycle.NoticeQueued {
-		return "its recipient's name and address have been erased, so it cannot be sent any more"
+		return noticeErased.Say()
 	}
-	return ""
+	return nil
 }
 
 // leftAlone lists the notices that were fit and are still as they were.
@@ -268,9 +273,9 @@ func leftAlone(ctx context.Context, store NoticeStore, fit []lifecycle.NoticeID,
 		switch {
 		case l == nil || l.Status != before[id].Status:
 		case l.Status == lifecycle.NoticeNoRecipient:
-			left = append(left, NoticeRefused{id.String(), "there is still nobody to tell; add a contact of its tenant and role"})
+			left = append(left, refusedNotice(id, stillNobody.Say()))
 		default:
-			left = append(left, NoticeRefused{id.String(), "it is being sent just now; look at it again in a minute"})
+			left = append(left, refusedNotice(id, beingSent.Say()))
 		}
 	}
 	return left, err

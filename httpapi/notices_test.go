@@ -146,8 +146,8 @@ func TestNoticesAreOrderedByTheirIDs(t *testing.T) {
 	dead.Status, sent.Status, erased.Status, erased.Erased = lifecycle.NoticeDead, lifecycle.NoticeSent, lifecycle.NoticeDead, true
 	w.fake.letters = []lifecycle.Letter{dead, sent, erased}
 	const ids = `"ids":["1-7-1","2-7-1","3-7-1","4-7-1","1-7-1"],"reason":" the address is right now "`
-	refused := `"refused":[{"id":"2-7-1","reason":"its status does not allow that: it is sent, and nothing can be done to it"},
-		{"id":"3-7-1","reason":"its recipient's name and address have been erased, so it cannot be sent any more"},{"id":"4-7-1","reason":"there is no such notice"}]}`
+	refused := `"refused":[{"id":"2-7-1","reason":"its status does not allow that: it is sent, and nothing can be done to it","sentence":"noticeIsOver","facts":{"noticeStatus":"sent"}},
+		{"id":"3-7-1","reason":"its recipient's name and address have been erased, so it cannot be sent any more","sentence":"noticeErased"},{"id":"4-7-1","reason":"there is no such notice","sentence":"noSuchNotice"}]}`
 
 	r := w.do("POST", "/v1/notices/actions", `{"action":"retry","dryRun":true,`+ids+`}`)
 	require.JSONEq(t, `{"changed":1,"dryRun":true,`+refused, string(r.body))
@@ -161,7 +161,7 @@ func TestNoticesAreOrderedByTheirIDs(t *testing.T) {
 	require.Equal(t, lifecycle.NoticeQueued, w.fake.letters[0].Status)
 
 	r = w.do("POST", "/v1/notices/actions", `{"action":"retry","ids":["2-7-1"],"reason":"again"}`)
-	require.JSONEq(t, `{"changed":0,"dryRun":false,"refused":[{"id":"2-7-1","reason":"its status does not allow that: it is sent, and nothing can be done to it"}]}`, string(r.body))
+	require.JSONEq(t, `{"changed":0,"dryRun":false,"refused":[{"id":"2-7-1","reason":"its status does not allow that: it is sent, and nothing can be done to it","sentence":"noticeIsOver","facts":{"noticeStatus":"sent"}}]}`, string(r.body))
 	require.Len(t, w.fake.orders, 2, "there was nothing to do")
 }
 
@@ -171,8 +171,8 @@ func TestNoticeThatStaysAsItIsIsReported(t *testing.T) {
 	nobody.Status = lifecycle.NoticeNoRecipient
 	w.fake.letters, w.fake.lazy = []lifecycle.Letter{nobody, failed}, true
 	r := w.do("POST", "/v1/notices/actions", `{"action":"retry","ids":["1-7-1","2-7-1"],"reason":"again"}`)
-	require.JSONEq(t, `{"changed":0,"dryRun":false,"refused":[{"id":"1-7-1","reason":"there is still nobody to tell; add a contact of its tenant and role"},
-		{"id":"2-7-1","reason":"it is being sent just now; look at it again in a minute"}]}`, string(r.body))
+	require.JSONEq(t, `{"changed":0,"dryRun":false,"refused":[{"id":"1-7-1","reason":"there is still nobody to tell; add a contact of its tenant and role","sentence":"stillNobody"},
+		{"id":"2-7-1","reason":"it is being sent just now; look at it again in a minute","sentence":"beingSent"}]}`, string(r.body))
 }
 
 func TestNoticesAreOrderedByAFilter(t *testing.T) {

@@ -41,6 +41,14 @@ var (
 	noOtherOrigin   = lifecycle.NewSentence("noOtherOrigin", "While there is no token, nothing is shown to web pages of another origin."+letIn)
 )
 
+// Why something was not done to a notice.
+var (
+	noSuchNotice = lifecycle.NewSentence("noSuchNotice", "there is no such notice")
+	noticeErased = lifecycle.NewSentence("noticeErased", "its recipient's name and address have been erased, so it cannot be sent any more")
+	stillNobody  = lifecycle.NewSentence("stillNobody", "there is still nobody to tell; add a contact of its tenant and role")
+	beingSent    = lifecycle.NewSentence("beingSent", "it is being sent just now; look at it again in a minute")
+)
+
 // What is wrong with a value.
 var (
 	noPlace         = lifecycle.NewSentence("noPlace", "is not a place in the list; take it from next")

@@ -193,10 +193,15 @@ func (w NoticeWay) Takes(status NoticeStatus) error {
 		}
 	}
 	if len(allowed) == 0 {
-		return fmt.Errorf("%w: it is %s, and nothing can be done to it", ErrWrongStatus, status)
+		return fmt.Errorf("%w: %w", ErrWrongStatus, noticeIsOver.Say("noticeStatus", status))
 	}
-	return fmt.Errorf("%w: it is %s; it can be: %s", ErrWrongStatus, status, strings.Join(allowed, ", "))
+	return fmt.Errorf("%w: %w", ErrWrongStatus, noticeCanBe.Say("noticeStatus", status, "noticeActions", strings.Join(allowed, ", ")))
 }
+
+var (
+	noticeIsOver = NewSentence("noticeIsOver", "it is {noticeStatus}, and nothing can be done to it")
+	noticeCanBe  = NewSentence("noticeCanBe", "it is {noticeStatus}; it can be: {noticeActions}")
+)
 
 // A ChannelReport is how a channel fares, and what waits for it.
 type ChannelReport struct {
