@@ -77,8 +77,8 @@ pictures-console: ## Make the pictures of the console in docs/pictures anew
 	@scripts/test-deps browser
 	cd browser && go test -count 1 -v -timeout $(TEST_TIMEOUT) -run '^TestPictures$$' . -pictures ../docs/pictures
 
-# `make test-browser BROWSER=-full` looks at each page in every way there is; BROWSER='-only sweeps' at some of them; BROWSER='-records 1000000'
-# with so many relationships. Pictures of pages with faults are kept in BROWSER_DIR.
+# `make test-browser BROWSER=-full` looks at each page in every way there is; BROWSER=-short leaves the largest world out, as .ci/run does;
+# BROWSER='-only sweeps' looks at some pages, BROWSER='-records 1000000' at so many relationships. Pictures of pages with faults are kept in BROWSER_DIR.
 BROWSER ?=
 BROWSER_DIR ?= $(CURDIR)/bin
 

@@ -89,6 +89,9 @@ type tab struct {
 	browser *chromium
 	wears   guise
 
+	medium   string                    // that pages are shown on, "print"; empty: a screen
+	features []*emulation.MediaFeature // what the reader's system says of itself, beside theme and motion
+
 	answers sync.WaitGroup // to dialogs
 	mu      sync.Mutex
 	log     *record

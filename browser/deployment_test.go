@@ -40,6 +40,7 @@ var program = sync.OnceValues(func() (string, error) {
 	built := filepath.Join(dir, "tenure")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", built, "./cmd/tenure")
 	build.Dir, build.Stdout, build.Stderr = "..", os.Stderr, os.Stderr
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is delivered, and as what checks the platforms has compiled it
 	if err := build.Run(); err != nil {
 		return "", fmt.Errorf("building the program: %w", err)
 	}
@@ -52,6 +53,7 @@ type deployment struct {
 	records int
 	dir     string
 	program string
+	tokens  []string // of people with several awkward names; who looks is named on every page
 	sweep   string   // the id of the sweep that found most
 	notices []string // the ids of some notices
 }
@@ -80,11 +82,16 @@ func deploy(t *testing.T, records int) *deployment {
 }
 
 func newDeployment(records int) (*deployment, error) {
+	return newWorld(fmt.Sprint(records), records, func(*deployment) error { return nil })
+}
+
+// newWorld makes a world with a name of its own, for a test that changes something in it. What is done before it is served, is done first.
+func newWorld(name string, records int, before func(*deployment) error) (*deployment, error) {
 	above, err := scratch()
 	if err != nil {
 		return nil, err
 	}
-	d := &deployment{records: records, dir: filepath.Join(above, fmt.Sprint(records))}
+	d := &deployment{records: records, dir: filepath.Join(above, name)}
 	d.languageCookie, d.themeCookie = consoleLanguageCookie, consoleThemeCookie
 	if d.program, err = program(); err != nil {
 		return nil, err
@@ -100,11 +107,17 @@ func newDeployment(records int) (*deployment, error) {
 			return nil, err
 		}
 	}
-	token, err := d.run("token", "create", namesIn(records)[4], "--scope", "manage")
-	if err != nil {
+	for _, name := range append([]string{namesIn(records)[4]}, namesIn(records)[:3]...) {
+		token, err := d.run("token", "create", name, "--scope", "manage")
+		if err != nil {
+			return nil, err
+		}
+		d.tokens = append(d.tokens, strings.TrimSpace(token))
+	}
+	d.token = d.tokens[0]
+	if err := before(d); err != nil {
 		return nil, err
 	}
-	d.token = strings.TrimSpace(token)
 	if err := d.serve(); err != nil {
 		return nil, err
 	}
@@ -225,19 +238,30 @@ func (d *deployment) serve() error {
 
 // ask reads what the HTTP interface answers with.
 func (d *deployment) ask(path string, into any) error {
-	request, err := http.NewRequest(http.MethodGet, d.url+path, nil)
+	return d.request(http.MethodGet, path, "", into)
+}
+
+// order has the HTTP interface do something.
+func (d *deployment) order(path, body string) error {
+	return d.request(http.MethodPost, path, body, new(any))
+}
+
+func (d *deployment) request(method, path, body string, into any) error {
+	request, err := http.NewRequest(method, d.url+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
 	request.Header.Set("Authorization", "Bearer "+d.token)
+	request.Header.Set("Content-Type", "application/json")
 	client := http.Client{Timeout: time.Minute}
 	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: status %d", path, response.StatusCode)
+	if response.StatusCode >= 300 {
+		said, _ := io.ReadAll(response.Body)
+		return fmt.Errorf("%s %s: status %d: %s", method, path, response.StatusCode, said)
 	}
 	return json.NewDecoder(response.Body).Decode(into)
 }
@@ -261,6 +285,13 @@ func (d *deployment) find() error {
 		d.notices = append(d.notices, n.ID)
 	}
 	return nil
+}
+
+// as is the site for somebody else each turn, whose name is too long, from right to left, or HTML.
+func (d *deployment) as(turn int) site {
+	s := d.site
+	s.token = d.tokens[1+turn%(len(d.tokens)-1)]
+	return s
 }
 
 // path fills the placeholders of a path. Each turn has another awkward relationship and another notice. It is not ok where there is

@@ -13,5 +13,5 @@
 //     page follows prefers-color-scheme.
 //   - A page names its icon, or the browser asks for /favicon.ico.
 //
-// `make test-browser` runs it; the Makefile says how to look at some pages only, or at more.
+// `make test-browser` runs it, and before a change lands `make test-browser BROWSER=-short`, without the largest world; the Makefile says how to look at some pages only, or at more.
 package browser

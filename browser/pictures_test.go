@@ -41,6 +41,9 @@ var pictures = []struct {
 
 // The pictures in docs/ can be made, and are small.
 func TestPictures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("that is for the docs; no fault of a page shows here alone")
+	}
 	dir := *keepPictures
 	if dir == "" {
 		dir = t.TempDir()

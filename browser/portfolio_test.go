@@ -74,13 +74,23 @@ var (
 
 type object = map[string]any
 
-// writeRelationships writes n relationships, a JSON object a line. The same n always gives the same lines.
+// writeRelationships writes n relationships, a JSON object a line. The same n always gives the same lines. Those of the first customers come last, so
+// that lists of the latest begin with them.
 func writeRelationships(w io.Writer, n int) error {
 	dice := rand.New(rand.NewPCG(1, uint64(n)))
 	lines := bufio.NewWriter(w)
 	encode := json.NewEncoder(lines)
+	var last []object
 	for i := range n {
-		if err := encode.Encode(relationship(n, i, dice)); err != nil {
+		r := relationship(n, i, dice)
+		if i < 4*len(awkward) {
+			last = append(last, r)
+		} else if err := encode.Encode(r); err != nil {
+			return err
+		}
+	}
+	for _, r := range last {
+		if err := encode.Encode(r); err != nil {
 			return err
 		}
 	}

@@ -72,9 +72,9 @@ func (tb *tab) wear(ctx context.Context, s site, l look) error {
 		call(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: l.view.width, Height: l.view.height, DeviceScaleFactor: 1, Mobile: l.view.mobile}),
 		call(emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: l.view.mobile}),
 		call(emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: tb.browser.userAgent, AcceptLanguage: prefers.language}),
-		call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: tb.medium, Features: append([]*emulation.MediaFeature{
 			{Name: "prefers-color-scheme", Value: prefers.theme}, {Name: "prefers-reduced-motion", Value: "reduce"},
-		}}),
+		}, tb.features...)}),
 		func(ctx context.Context) error { return tb.choose(ctx, s, choice) },
 	} {
 		if err := step(ctx); err != nil {

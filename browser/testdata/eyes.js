@@ -5,7 +5,9 @@
   const see = (entries) => {
     for (const e of entries) {
       if (e.hadRecentInput) continue;
-      shifts.push({ score: e.value, moved: e.sources.slice(0, 3).map((s) => (s.node ? describe(s.node) : "something that is gone")) });
+      const place = (r) => `${Math.round(r.x)},${Math.round(r.y)}`;
+      const moved = (s) => `${s.node ? describe(s.node) : "something that is gone"} from ${place(s.previousRect)} to ${place(s.currentRect)}`;
+      shifts.push({ score: e.value, at: e.startTime, moved: e.sources.slice(0, 3).map(moved) });
     }
   };
   const observer = new PerformanceObserver((list) => see(list.getEntries()));
@@ -36,6 +38,17 @@
     const all = [...document.body.querySelectorAll("*")].filter(over);
     const outer = new Set(all.map((el) => el.parentElement));
     return all.filter((el) => !outer.has(el)).slice(0, 3).map(describe);
+  }
+
+  // clipped lists elements whose writing does not fit into them, and of which the rest can neither be seen nor scrolled to.
+  function clipped() {
+    const hides = (overflow) => overflow === "hidden" || overflow === "clip";
+    const own = (el) => [...el.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim());
+    const cut = (el) => {
+      const s = getComputedStyle(el);
+      return (hides(s.overflowX) && el.scrollWidth > el.clientWidth + 1) || (hides(s.overflowY) && el.scrollHeight > el.clientHeight + 1);
+    };
+    return [...document.body.querySelectorAll("*")].filter((el) => own(el) && el.checkVisibility() && cut(el)).slice(0, 3).map(describe);
   }
 
   // What is marked so is data, or means the same everywhere.
@@ -77,6 +90,7 @@
     await frame();
     see(observer.takeRecords());
     const root = document.documentElement;
+    const arrived = performance.getEntriesByType("navigation")[0].domContentLoadedEventStart;
     return {
       at: location.href,
       title: document.title,
@@ -84,14 +98,77 @@
       // Writing that is lighter than the middle is on a dark page.
       theme: luminance(getComputedStyle(document.body).color) > 0.5 ? "dark" : "light",
       chosenTheme: root.dataset.theme ?? "",
-      shifts,
+      shifts: shifts.map((s) => ({ ...s, arriving: s.at < arrived })),
       width: Math.max(root.scrollWidth, innerWidth),
       height: root.scrollHeight,
       wide: wide(width),
+      clipped: clipped(),
+      moving: document.getAnimations().length,
       texts: texts(),
       data: data(),
     };
   }
+
+  // restyle has a page follow a style sheet of its reader's, too, as browsers and their extensions let them.
+  function restyle(css) {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(css);
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+  }
+
+  // unmarked lists what is said to be the current page, pressed, or sorted by, and looks like its neighbours that are not.
+  function unmarked() {
+    const looks = (el) => {
+      const s = getComputedStyle(el);
+      return [s.backgroundColor, s.color, s.borderTopColor, s.borderBottomColor, s.borderLeftColor, s.borderStyle, s.borderWidth, s.fontWeight, s.outline, s.textDecoration].join("|");
+    };
+    const found = [];
+    for (const el of document.querySelectorAll("[aria-current], [aria-pressed=true], [aria-selected=true]")) {
+      if (!el.checkVisibility()) continue;
+      const near = el.closest("nav, ul, fieldset, form") ?? document.body;
+      const other = [...near.querySelectorAll(el.localName)].find((o) => o !== el && o.className === el.className && !o.matches("[aria-current], [aria-pressed=true], [aria-selected=true]"));
+      if (other && looks(other) === looks(el)) found.push(`${describe(el)} looks like ${describe(other)}`);
+    }
+    return found;
+  }
+
+  // blank lists the signs of a chart's key that cannot be told from what they lie on.
+  function blank() {
+    const empty = (color, on) => color === on || color === "transparent" || /^rgba\(.*, 0\)$/.test(color);
+    const found = [];
+    for (const el of document.querySelectorAll(".key li")) {
+      if (!el.checkVisibility()) continue;
+      const on = getComputedStyle(el.closest("section") ?? document.body).backgroundColor;
+      const sign = el.querySelector(".dot");
+      const s = sign ? getComputedStyle(sign) : getComputedStyle(el, "::before");
+      if (empty(s.backgroundColor, on) && (empty(s.borderTopColor, on) || s.borderTopStyle === "none")) found.push(describe(el));
+    }
+    return found;
+  }
+
+  // controls are the ways on from a page: where its links lead, and what its buttons are called.
+  function controls() {
+    const all = [...document.querySelectorAll("a[href], button, summary")].filter((el) => el.checkVisibility());
+    return [...new Set(all.map((el) => (el.localName === "a" ? el.getAttribute("href") : `<${el.localName}> ${el.textContent.trim().replace(/\s+/g, " ")}`)))].sort();
+  }
+
+  // dark says whether what a selector names is written in letters for dark paper.
+  const dark = (selector) => luminance(getComputedStyle(document.querySelector(selector)).color) > 0.5;
+
+  // watch remembers how far each progress bar was, as the page changes.
+  const bars = [];
+  function watch() {
+    const seen = () => {
+      for (const p of document.querySelectorAll("progress")) {
+        const at = { label: p.getAttribute("aria-label"), value: p.value, max: p.max };
+        const last = bars.findLast((b) => b.label === at.label);
+        if (last?.value !== at.value || last.max !== at.max) bars.push(at);
+      }
+    };
+    seen();
+    new MutationObserver(seen).observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["value", "max"] });
+  }
+  const watched = () => bars;
 
   async function violations() {
     // The size of what is to be hit is in WCAG 2.2, and yet axe has to be asked for it.
@@ -150,5 +227,5 @@
     return { number: numbers.get(el), where: describe(el), covered: covered(el), marked };
   }
 
-  globalThis.eyes = { look, violations, rest, stop, active };
+  globalThis.eyes = { look, violations, rest, stop, active, restyle, unmarked, blank, controls, dark, watch, watched };
 })();

@@ -12,6 +12,7 @@ import (
 // TestMistakesInChannelsShowNoSecrets gives addresses with a password in all kinds of wrong forms, on the command line and in the
 // environment, to a command that uses them and to one that shows them.
 func TestMistakesInChannelsShowNoSecrets(t *testing.T) {
+	t.Parallel()
 	for _, mistake := range []string{
 		"https://hooks.example/hunter2", "https://hooks.example/x?y=hunter2", "=hunter2", "mail=hunter2", "mail:hunter2",
 		"mail=gopher://user:hunter2@host", "mail=https://user:hunter2@host/hunter2?x=hunter2#secretFile=none",

@@ -35,12 +35,36 @@ type member struct {
 	cmd  *exec.Cmd
 }
 
+// plainBinary is the program as it is delivered, without the race detector. It is built when it is first asked for.
+var plainBinary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "tenure-plain-")
+	if err != nil {
+		return "", err
+	}
+	builtIn = dir
+	binary := filepath.Join(dir, "tenure")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the program: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+// builtIn is where plainBinary has put the program; empty where nobody has asked for it.
+var builtIn string
+
+func removeBinary() {
+	if builtIn != "" {
+		_ = os.RemoveAll(builtIn)
+	}
+}
+
 func newFleet(t *testing.T, database, redis string) *fleet {
 	dir := t.TempDir()
-	f := &fleet{t: t, binary: filepath.Join(dir, "tenure"), mail: filepath.Join(dir, "mail")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", f.binary, ".")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	binary, err := plainBinary()
+	require.NoError(t, err)
+	f := &fleet{t: t, binary: binary, mail: filepath.Join(dir, "mail")}
 	// So much falls due at once here that a breaker would hold it.
 	policy := filepath.Join(dir, "policy.yaml")
 	require.NoError(t, os.WriteFile(policy, []byte("breakers: off\nquarantine: off\n"), 0o600))
@@ -121,6 +145,7 @@ bbbbbbbb-0000-4000-8000-000000000001,globalAdministrator,admin@customer.example,
 // TestKilledProcessesLoseAndDoubleNothing lets many records fall due at once before two schedulers and four workers, kills
 // each of them in turn, and flushes Redis in between. TENURE_TEST_DUE sets how many records.
 func TestKilledProcessesLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	due := 4_000
 	if n, err := strconv.Atoi(os.Getenv("TENURE_TEST_DUE")); err == nil {
 		due = n
@@ -197,6 +222,7 @@ func requireOnceEach(t *testing.T, db *storage.DB, due int) {
 // TestStoppedProcessFinishesWhatItHasBegun stops the embedded deployment in the middle of its work, as a deployment of a new
 // version does, and starts it again.
 func TestStoppedProcessFinishesWhatItHasBegun(t *testing.T) {
+	t.Parallel()
 	const due = 20_000
 	database := "sqlite:" + filepath.Join(t.TempDir(), "tenure.db")
 	f := newFleet(t, database, "")

@@ -170,6 +170,7 @@ func (in *inbox) arrived(id string) []string {
 // and the database or the mail server, then another one at the second piece, and so on, until one lives to its end. Each time a
 // courier comes by later, when the leases are over.
 func TestProcessKilledBetweenAnyTwoStepsOfADelivery(t *testing.T) {
+	t.Parallel()
 	database := testenv.Postgres(t)
 	in, mailServer := startInbox(t)
 	binary, err := os.Executable() // which is tenure under that name
@@ -185,7 +186,7 @@ func TestProcessKilledBetweenAnyTwoStepsOfADelivery(t *testing.T) {
 		w := &wire{t: t, killAt: killed + 1}
 		process := exec.CommandContext(t.Context(), tenure, "--db", strings.Replace(database, hostOf(database), w.through(hostOf(database)), 1),
 			"sweep", "--rule", "expire-pending", "--channel", "mail=smtp://"+w.through(mailServer)+"#tls=none&connections=1")
-		process.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "HOME="+t.TempDir())
+		process.Env = append(os.Environ(), "HOME="+t.TempDir())
 		output, err := w.run(process)
 		if err != nil {
 			require.True(t, w.isCut(), "it ended by itself: %s", output)

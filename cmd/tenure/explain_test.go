@@ -30,7 +30,7 @@ func TestWhatIsShownOfExplainIsTrue(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(root, file), []byte(replaceBlocks(page, r.outputs)), 0o600))
 		})
 	}
-	testscript.Run(t, testscript.Params{Dir: dir, Cmds: commands, RequireExplicitExec: true})
+	testscript.Run(t, testscript.Params{Dir: dir, Setup: withFreePort, Cmds: commands, RequireExplicitExec: true})
 }
 
 func TestLanguagesAreTheSameOverHTTP(t *testing.T) {

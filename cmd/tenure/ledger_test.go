@@ -13,6 +13,7 @@ import (
 
 // TestPageOfTheLedgerIsTrue does what docs/ledger.md says, and compares what comes out with what it shows.
 func TestPageOfTheLedgerIsTrue(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	tenure := func(args ...string) string {
 		command := exec.Command("tenure", args...)

@@ -180,6 +180,7 @@ func scraped(t *testing.T, address string) string {
 // TestRequestIsFoundAgainInLogTraceAndMetric follows one request from the process that took it to the one that did it: PostgreSQL and
 // Redis lie between them.
 func TestRequestIsFoundAgainInLogTraceAndMetric(t *testing.T) {
+	t.Parallel()
 	const soon, often = 60 * time.Second, 20 * time.Millisecond
 	database, redis, collector := testenv.Postgres(t), testenv.Redis(t), newCollector(t)
 	dir, listen, apiMetrics, workerMetrics := t.TempDir(), freeAddress(t), freeAddress(t), freeAddress(t)
@@ -274,6 +275,7 @@ func TestSweepAtTheTerminalIsTracedToTheLastLetter(t *testing.T) {
 }
 
 func TestProfilesAreShownToThisMachineOnlyAndOnlyWhereAskedFor(t *testing.T) {
+	t.Parallel()
 	const soon, often = 60 * time.Second, 20 * time.Millisecond
 	get := func(address, path string) (int, string) {
 		answer, err := http.Get("http://" + address + path)
@@ -346,6 +348,7 @@ func TestAdminListensAnywhereOnceThatIsSaid(t *testing.T) {
 }
 
 func TestCollectorThatIsAwayKeepsNobodyFromWorkOrFromStopping(t *testing.T) {
+	t.Parallel()
 	const soon, often = 60 * time.Second, 20 * time.Millisecond
 	dir := t.TempDir()
 	env := append(os.Environ(), "TENURE_DB=sqlite:"+filepath.Join(dir, "tenure.db"), "TENURE_MAIL_DIR="+dir, "TENURE_LISTEN=127.0.0.1:0",

@@ -137,6 +137,7 @@ func (p *smallWorld) live(until time.Time) {
 // What was planned is what then happened: not one event more, less, or at another instant; not one letter to more or to fewer. The
 // forecast counts the same.
 func TestPlanAndForecastAreWhatThenHappens(t *testing.T) {
+	t.Parallel()
 	const relationships, days = 150, 400
 	p := newSmallWorld(t, 20260101, relationships)
 	until := worldStart.Add(days * lifecycle.Day)

@@ -324,6 +324,7 @@ func TestREADMEBeginsWithFiveLinesAndTwoCommands(t *testing.T) {
 
 // TestExamplesOfFilesAreTrue reads and makes the files that docs/formats.md shows.
 func TestExamplesOfFilesAreTrue(t *testing.T) {
+	t.Parallel()
 	page := read(t, "docs/formats.md")
 	dir := t.TempDir()
 	lines := map[string]int{}
@@ -435,6 +436,7 @@ func showPolicy(section map[string]any, prefix string, shown map[string]string) 
 
 // TestLookAtAPolicyBeforeItIsUsed does what docs/policy.md advises.
 func TestLookAtAPolicyBeforeItIsUsed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	tried := 0
 	tenure := func(args ...string) string {

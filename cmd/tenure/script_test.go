@@ -29,14 +29,32 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the outputs shown in README.md and docs/formats.md")
 
+// atOnce has a process under the race detector end when it is done, and not a second later. The processes that tests start see it: one in
+// scripts, whose environment is made up, by withFreePort.
+const atOnce = "atexit_sleep_ms=0"
+
 // TestMain makes the command "tenure" out of the test binary, so that scripts run the real thing in a process of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tenure": func() { os.Exit(run(os.Args[1:])) }})
+	testscript.Main(suite{m}, map[string]func(){"tenure": func() { os.Exit(run(os.Args[1:])) }})
+}
+
+// A suite is all tests of this package, between what they share and what they leave behind.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	defer removeBinary()
+	err := errors.Join(os.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" "+atOnce)), unwatched())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return s.M.Run()
 }
 
 // A script is a session at a terminal: testdata/script/*.txtar. Beside testscript's own commands there are those below.
 // Whatever depends on the date runs in a sandbox.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/script/*.txtar")
 	require.NoError(t, err)
 	files = slices.DeleteFunc(files, func(file string) bool { return slices.Contains(deploymentScripts, file) })
@@ -47,8 +65,10 @@ var deploymentScripts = []string{"testdata/script/deployment.txtar", "testdata/s
 
 // TestDeploymentOfSeveralProcesses is made of scripts too, on a real PostgreSQL and a real Redis.
 func TestDeploymentOfSeveralProcesses(t *testing.T) {
+	t.Parallel()
 	for _, script := range deploymentScripts {
 		t.Run(filepath.Base(script), func(t *testing.T) {
+			t.Parallel()
 			database, redis := testenv.Postgres(t), testenv.Redis(t)
 			setup := func(env *testscript.Env) error {
 				env.Setenv("TENURE_DB", database)
@@ -89,7 +109,7 @@ func withFreePort(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("TENURE_LISTEN", l.Addr().String())
-	env.Setenv("GORACE", "atexit_sleep_ms=0")
+	env.Setenv("GORACE", os.Getenv("GORACE"))
 	return l.Close()
 }
 
@@ -280,11 +300,14 @@ func flags(command *kong.Node) []*kong.Flag {
 }
 
 func TestHelpOfEachCommandNamesItsFlagsAndSaysWhatTheyAreFor(t *testing.T) {
+	t.Parallel()
 	commands := model(t).Leaves(false)
 	require.Greater(t, len(commands), 20)
 	for _, command := range commands {
 		path := strings.Fields(strings.TrimPrefix(command.Path(), "tenure "))
+		all := flags(command) // which also changes the model
 		t.Run(strings.Join(path, " "), func(t *testing.T) {
+			t.Parallel()
 			words := []string{}
 			for _, word := range path {
 				if !strings.HasPrefix(word, "<") && !strings.HasPrefix(word, "[") {
@@ -299,7 +322,7 @@ func TestHelpOfEachCommandNamesItsFlagsAndSaysWhatTheyAreFor(t *testing.T) {
 			require.NoError(t, err, complaints.String())
 			require.NotEmpty(t, command.Help, "it does not say what it is for")
 			require.Contains(t, flat(string(help)), flat(command.Help))
-			for _, f := range flags(command) {
+			for _, f := range all {
 				require.Contains(t, string(help), "--"+f.Name)
 				require.NotEmpty(t, f.Help, "--%s does not say what it is for", f.Name)
 			}

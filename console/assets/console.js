@@ -49,3 +49,8 @@ for (const all of document.querySelectorAll("[data-check-all]")) {
     for (const box of all.form.querySelectorAll(`input[type=checkbox][name="${CSS.escape(all.dataset.checkAll)}"]`)) box.checked = all.checked;
   });
 }
+
+// What the keyboard comes to in a table that is wider than its room is shown whole. Browsers leave alone what they show a part of.
+addEventListener("focusin", (event) => {
+  if (event.target.matches(".scroll *") && event.target.matches(":focus-visible")) event.target.scrollIntoView({ block: "nearest", inline: "nearest" });
+});
