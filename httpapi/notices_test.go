@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,8 +102,8 @@ func TestNoticesAreListedPageByPage(t *testing.T) {
 		}
 		require.Equal(t, []string{"1-7-1", "2-7-1", "3-7-1", "4-7-1", "5-7-1", "6-7-1", "7-7-1"}, ids)
 		require.Equal(t, want, pages, first)
+		require.Equal(t, strings.Contains(first, "among"), w.fake.among == 4, first)
 	}
-	require.Equal(t, 4, w.fake.among)
 	require.JSONEq(t, `{"notices":[]}`, string(w.do("GET", "/v1/notices?status=dead", "").body))
 }
 
