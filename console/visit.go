@@ -282,7 +282,9 @@ func heardRefusal(status int, body []byte) error {
 	}
 	detail := said.Detail + said.Error.Message
 	for _, one := range said.Errors {
-		detail += " " + one.Location + ": " + one.Detail
+		if !strings.Contains(detail, one.Detail) { // a single fault is said in the detail, too
+			detail += " " + one.Location + ": " + one.Detail
+		}
 	}
-	return &refusal{status, strings.TrimSpace(detail)}
+	return &refusal{status, strings.TrimPrefix(strings.TrimSpace(detail), "body.")}
 }
