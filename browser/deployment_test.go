@@ -192,18 +192,27 @@ const leash = `"$@" & exec 2>&-; cat >/dev/null; kill $!; wait $!`
 
 // serve starts the server and waits until it says where it listens. It is stopped when the run is over.
 func (d *deployment) serve() error {
-	c := d.command("serve", "--rate-limit", "0")
+	stop, err := d.begin()
+	if err == nil {
+		atTheEnd.add(stop)
+	}
+	return err
+}
+
+// begin does the same, with more settings, and leaves it to the caller to stop it, once.
+func (d *deployment) begin(settings ...string) (stop func(), err error) {
+	c := d.command(append([]string{"serve", "--rate-limit", "0"}, settings...)...)
 	c.Path, c.Args = "/bin/sh", append([]string{"sh", "-c", leash, "leash"}, c.Args...)
 	hold, err := c.StdinPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	log, err := c.StderrPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := c.Start(); err != nil {
-		return err
+		return nil, err
 	}
 	where, ended := make(chan string, 1), make(chan string, 1)
 	go func() {
@@ -216,7 +225,7 @@ func (d *deployment) serve() error {
 		}
 		ended <- said.String()
 	}()
-	stop := func() {
+	stop = func() {
 		_ = hold.Close()
 		<-ended
 		_ = c.Wait()
@@ -224,15 +233,14 @@ func (d *deployment) serve() error {
 	select {
 	case address := <-where:
 		d.url = "http://" + address
-		atTheEnd.add(stop)
-		return nil
+		return stop, nil
 	case said := <-ended:
 		ended <- said
 		stop()
-		return fmt.Errorf("tenure serve ended at once: %s", said)
+		return nil, fmt.Errorf("tenure serve ended at once: %s", said)
 	case <-time.After(time.Minute):
 		stop()
-		return errors.New("tenure serve does not listen after a minute")
+		return nil, errors.New("tenure serve does not listen after a minute")
 	}
 }
 

@@ -1,0 +1,564 @@
+package browser
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The week begins on a Monday. On the Saturday before everything is imported, and nobody looks until Monday.
+var (
+	weekBegins   = time.Date(2026, 5, 30, 8, 0, 0, 0, time.UTC)
+	weekMonday   = weekBegins.AddDate(0, 0, 2)
+	weekBreakers = "breakers:\n  end-term: {records: 3, percent: 0, least: 0}\n  release-name: {records: 2, percent: 0, least: 0}\n"
+)
+
+// The relationships of the week, by the numbers of their ids.
+const (
+	weekendFirst, weekendMany = 1, 5 // they end on the Sunday, more than the breaker lets through
+	oldFirst, oldMany         = 11, 3
+	helpdesk                  = 21 // Contoso's
+	everything                = 22 // Fabrikam's, with Global Administrator
+	wanted                    = 23 // Litware's, not yet approved
+	draft                     = 24
+	renewalFirst, renewalMany = 100, 60 // they end within the month; each tenth holds Global Administrator
+)
+
+// A week is a deployment in which time passes, and somebody who looks after it.
+type week struct {
+	*deployment
+	stop     func()
+	operator *desk
+}
+
+// An operator's week with the console: what they come to, what they press, and what becomes of it, by the HTTP interface as well.
+// `make test-browser BROWSER='-run OperatorsWeek -steps /some/folder'` keeps a picture of every page.
+func TestAnOperatorsWeek(t *testing.T) {
+	w := newWeek(t)
+	for _, day := range []struct {
+		name string
+		work func(*week, *desk)
+	}{{"Monday", (*week).monday}, {"Tuesday", (*week).tuesday}, {"Wednesday", (*week).wednesday}, {"Thursday", (*week).thursday}, {"Friday", (*week).friday}} {
+		if !t.Run(day.name, func(t *testing.T) { day.work(w, w.operator.in(t)) }) {
+			return // what comes next stands on it
+		}
+	}
+}
+
+func newWeek(t *testing.T) *week {
+	t.Helper()
+	built, err := program()
+	require.NoError(t, err)
+	w := &week{deployment: &deployment{dir: t.TempDir(), program: built}}
+	w.languageCookie, w.themeCookie = consoleLanguageCookie, consoleThemeCookie
+	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "week.yaml"), []byte(weekBreakers), 0o600))
+	require.NoError(t, errors.Join(
+		write(filepath.Join(w.dir, "relationships.ndjson"), writeWeek),
+		write(filepath.Join(w.dir, "contacts.ndjson"), writeWeekContacts)))
+	w.must(t, "migrate", "--sandbox", "--at", weekBegins.Format(time.RFC3339))
+	w.must(t, "--policy", "week.yaml", "import", "contacts.ndjson", "relationships.ndjson")
+	w.token = strings.TrimSpace(w.must(t, "token", "create", "Ada of operations", "--scope", "manage"))
+	w.pass(t, "P2D")
+	w.operator = sitDown(t, w.deployment, atTheDesk, "week")
+	return w
+}
+
+func (w *week) must(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := w.run(args...)
+	require.NoError(t, err)
+	return out
+}
+
+// settings are those with which the week's program runs.
+func (w *week) settings() []string {
+	return []string{"--policy", filepath.Join(w.dir, "week.yaml"), "--channel", "mail=file:mail"}
+}
+
+// pass lets time pass while nobody serves, and serves again. What is due then is found by the sweeps of the server.
+func (w *week) pass(t *testing.T, by string) {
+	t.Helper()
+	if w.stop != nil {
+		w.stop()
+	}
+	_, err := w.run(append([]string{"clock", "advance", "--by", by, "--step", by}, w.settings()...)...)
+	if err != nil {
+		require.ErrorContains(t, err, "is held")
+	}
+	w.stop, err = w.begin(w.settings()...)
+	require.NoError(t, err)
+	stop := w.stop
+	t.Cleanup(func() {
+		if w.stop != nil {
+			w.stop, stop = nil, w.stop
+			stop()
+		}
+	})
+}
+
+// writeWeek writes the relationships of the week, a JSON object a line.
+func writeWeek(to io.Writer) error {
+	encode := json.NewEncoder(to)
+	one := func(i int, name, customer, status string, more object) error {
+		r := object{"id": relationshipID(i), "displayName": name, "duration": "P730D", "autoExtendDuration": "PT0S", "status": status,
+			"partner": object{"tenantId": partner}, "customer": object{"tenantId": weekCustomer(i), "displayName": customer},
+			"accessDetails":   object{"unifiedRoles": []object{{"roleDefinitionId": plainRoles[i%len(plainRoles)]}}},
+			"createdDateTime": weekBegins.AddDate(-2, 0, -20), "lastModifiedDateTime": weekBegins.AddDate(-2, 0, 0)}
+		for name, value := range more {
+			r[name] = value
+		}
+		return encode.Encode(r)
+	}
+	ends := func(at time.Time) object {
+		return object{"endDateTime": at, "activatedDateTime": at.AddDate(0, 0, -730)}
+	}
+	admin := func(o object) object {
+		o["accessDetails"], o["autoExtendDuration"] = object{"unifiedRoles": []object{{"roleDefinitionId": globalAdministrator}, {"roleDefinitionId": plainRoles[0]}}}, "P180D"
+		return o
+	}
+	var faults []error
+	for i := range weekendMany {
+		faults = append(faults, one(weekendFirst+i, fmt.Sprintf("Weekend %d", i+1), fmt.Sprintf("Alpine Ski House %d", i+1), "active", ends(weekBegins.AddDate(0, 0, 1).Add(time.Duration(i)*time.Hour))))
+	}
+	for i := range oldMany {
+		over := weekBegins.AddDate(-1, 0, 1).Add(time.Duration(i) * time.Hour)
+		faults = append(faults, one(oldFirst+i, fmt.Sprintf("Long ago %d", i+1), "Woodgrove Bank", "expired", ends(over)))
+	}
+	faults = append(faults,
+		one(helpdesk, "Contoso helpdesk", "Contoso", "active", ends(weekMonday.AddDate(0, 0, 20))),
+		one(everything, "Fabrikam everything", "Fabrikam", "active", admin(ends(weekMonday.AddDate(0, 0, 25)))),
+		one(wanted, "Litware licences", "Litware", "approvalPending", object{"lockedDateTime": weekBegins.AddDate(0, 0, -10), "lastModifiedDateTime": weekBegins.AddDate(0, 0, -10)}),
+		one(draft, "Proseware draft", "Proseware", "created", nil))
+	for i := range renewalMany {
+		o := ends(weekMonday.AddDate(0, 0, 8+i%20).Add(time.Duration(i) * time.Minute))
+		if i%10 == 0 {
+			o = admin(o)
+		}
+		faults = append(faults, one(renewalFirst+i, fmt.Sprintf("Renewal %02d", i), fmt.Sprintf("Tailspin Toys %02d", i), "active", o))
+	}
+	return errors.Join(faults...)
+}
+
+func weekCustomer(i int) string { return fmt.Sprintf("%08x-1111-4111-8111-111111111111", i) }
+
+// writeWeekContacts writes whom the partner and two customers have. The others have nobody.
+func writeWeekContacts(to io.Writer) error {
+	encode := json.NewEncoder(to)
+	return errors.Join(
+		encode.Encode(object{"tenantId": partner, "role": "adminAgent", "mail": "agents@partner.example", "displayName": "Admin agents", "preferredLanguage": "en"}),
+		encode.Encode(object{"tenantId": weekCustomer(helpdesk), "role": "globalAdministrator", "mail": "it@contoso.example", "displayName": "IT desk", "preferredLanguage": "en"}),
+		encode.Encode(object{"tenantId": weekCustomer(everything), "role": "globalAdministrator", "mail": "yuki@fabrikam.example", "displayName": "佐藤 雪", "preferredLanguage": "ja"}))
+}
+
+// shown is a relationship as the HTTP interface has it.
+type shownRelationship struct {
+	DisplayName, Status, AutoExtendDuration string
+	EndDateTime                             time.Time
+	Etag                                    string `json:"@odata.etag"`
+}
+
+func (w *week) relationship(t *testing.T, i int) (r shownRelationship) {
+	t.Helper()
+	require.NoError(t, w.ask("/v1.0/tenantRelationships/delegatedAdminRelationships/"+relationshipID(i), &r))
+	return r
+}
+
+// Monday: is all well? A sweep of what ended over the weekend is held, and so is one of names. One is right, the other is not.
+func (w *week) monday(o *desk) {
+	t := o.t
+	o.act("coming to work", 200, func(ctx context.Context) error { return o.tab.travel(ctx, w.url+"/") })
+	require.Equal(t, "/console/sign-in?next=%2F", o.seen.visit.path)
+	o.fill("Token", "tnr_notone")
+	o.clickTo("Sign in", 401)
+	require.Equal(t, "/console/sign-in", o.seen.visit.path)
+	o.signIn(w.token)
+	o.awaits("1 thing needs attention")
+	o.reads("Sweep held", "Wanted: 99.9% within 5 minutes", "Database: answers", "Queue (in-process): answers")
+	due, link := o.figure("Due now")
+	require.Equal(t, strconv.Itoa(weekendMany+oldMany), due)
+	o.open(link)
+	require.Equal(t, weekendMany+oldMany, o.rows(), "the number is that of its list")
+	o.back()
+	o.click("Names come free")
+	o.reads("The name of what has ended can be taken again.", "Next ticks", "99.9% within 20 minutes")
+	o.back()
+
+	// Two rules at once are too much to decide on: it is dropped, and each is looked at by itself.
+	o.click("Look at it")
+	o.reads("More would change than a breaker lets through", "Terms end", "Names come free", "too many")
+	o.click("Cancel the sweep")
+	o.click("Cancel the sweep")
+	o.reads("is cancelled")
+	first := w.sweepByHand(o, "Terms end")
+	o.click("Approve")
+	o.fill("Reason", "   ")
+	o.clickTo("Approve", 422)
+	o.reads("Give a reason")
+	o.fill("Reason", "they have all moved to the new contract")
+	o.click("Approve")
+	o.reads("is approved, and begins")
+	o.awaits("they have all moved to the new contract")
+	o.until(first, "Done")
+	o.reads("Changed " + strconv.Itoa(weekendMany))
+	for i := range weekendMany {
+		require.Equal(t, "expired", w.relationship(t, weekendFirst+i).Status)
+	}
+
+	o.open(first + "/reject") // somebody else's second thought, in another tab
+	require.Equal(t, first, o.seen.visit.path)
+	o.reads("needs no decision any more. It is: Done")
+
+	second := w.sweepByHand(o, "Names come free")
+	o.click("Reject")
+	o.fill("Reason", "legal wants these names kept")
+	o.click("Reject")
+	o.reads("is rejected; its rules are paused", "legal wants these names kept")
+	o.click("Today")
+	o.reads("All is well", "Names come free paused")
+	due, _ = o.figure("Due now")
+	require.Equal(t, "0", due, "what is paused is not waited for")
+	held, link := o.figure("On hold")
+	require.Equal(t, strconv.Itoa(oldMany), held)
+	o.open(link)
+	require.Equal(t, oldMany, o.rows(), "the number is that of its list")
+	require.NotEqual(t, first, second)
+}
+
+// sweepByHand asks for a sweep of one rule, which its breaker holds, and answers with its page.
+func (w *week) sweepByHand(o *desk, rule string) string {
+	o.t.Helper()
+	o.click("Sweeps")
+	o.click(rule)
+	o.click("Plan a sweep of this rule")
+	o.reads("What it would do now", "too many", "What is too much is held until somebody approves it")
+	o.click("Sweep for real")
+	o.awaits("More would change than a breaker lets through")
+	return o.seen.visit.path
+}
+
+// Tuesday: what ends within the month is to be extended, all but two; what holds Global Administrator cannot be.
+func (w *week) tuesday(o *desk) {
+	t := o.t
+	w.pass(t, "P1D")
+	w.comeIn(o)
+	o.click("Ahead")
+	o.awaits("The next 12 months, by week")
+	o.click("Expiring relationships")
+	const page = 50
+	for _, bucket := range []struct {
+		name string
+		n    int
+	}{{"Within 1 day 0 0%", 0}, {"Within 7 days 0 0%", 0}, {"Within 30 days 62 100%", page}, {"Later 0 0%", 0}, {"Ended within the last year 5 7%", weekendMany}} {
+		o.click(bucket.name)
+		require.Equal(t, bucket.n, o.rows(), bucket.name)
+	}
+	o.open("/console/ahead/expiring")
+	o.click("Next page")
+	require.Equal(t, renewalMany+2-page, o.rows())
+	o.fill("Customer or name", "toys 07")
+	o.click("Show")
+	require.Equal(t, 1, o.rows())
+	o.fill("Customer or name", "nobody at all")
+	o.click("Show")
+	o.reads("There is none.")
+
+	status, sheet := o.fetch("GET", "/console/downloads/expiring.csv?within=30", "")
+	require.Equal(t, 200, status)
+	rows, err := csv.NewReader(strings.NewReader(sheet)).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 1+renewalMany+2)
+
+	o.open("/console/ahead/expiring")
+	o.click("Switch on…") // without having chosen any
+	o.reads("Choose at least one relationship of the list", "Within 30 days")
+	o.tick("Of all that this list holds, on every page")
+	o.tick("Dry run: decide, and change nothing")
+	o.click("Switch on…")
+	o.reads("Switch auto-extend on for 62 relationships?", "Nothing is changed.")
+	o.click("Start the dry run")
+	o.until(o.seen.visit.path, "Done")
+	w.jobFigures(o, 7, 55)
+	require.Equal(t, "PT0S", w.relationship(t, renewalFirst+1).AutoExtendDuration, "it was a dry run")
+
+	o.open("/console/ahead/expiring")
+	o.tick("Of all that this list holds, on every page")
+	o.click("Switch on…")
+	o.click("Switch on")
+	o.until(o.seen.visit.path, "Done")
+	w.jobFigures(o, 7, 55)
+	o.click("Refused")
+	o.reads("Renewal 10", "Fabrikam everything", "Global Administrator")
+	require.Equal(t, "P180D", w.relationship(t, renewalFirst+1).AutoExtendDuration)
+
+	o.open("/console/ahead/expiring?q=toys+0")
+	o.tick("Renewal 01")
+	o.tick("Renewal 02")
+	o.click("Switch off…")
+	o.reads("Switch auto-extend off for 2 relationships?")
+	o.click("Switch off")
+	o.until(o.seen.visit.path, "Done")
+	w.jobFigures(o, 0, 2)
+	require.Equal(t, "PT0S", w.relationship(t, renewalFirst+1).AutoExtendDuration)
+	o.click("Bulk jobs")
+	require.Equal(t, 3, o.rows())
+}
+
+// jobFigures wants a bulk job to have gone so.
+func (w *week) jobFigures(o *desk, refused, changed int) {
+	o.t.Helper()
+	n, _ := o.figure("Refused")
+	require.Equal(o.t, strconv.Itoa(refused), n)
+	n, _ = o.figure("Changed")
+	require.Equal(o.t, strconv.Itoa(changed), n)
+}
+
+// comeIn opens the first page, and signs in if the night was too long for the session.
+func (w *week) comeIn(o *desk) {
+	o.t.Helper()
+	o.act("coming to work", 200, func(ctx context.Context) error { return o.tab.travel(ctx, w.url+"/") })
+	if strings.HasPrefix(o.seen.visit.path, "/console/sign-in") {
+		o.signIn(w.token)
+	}
+	require.Equal(o.t, "/", o.seen.visit.path)
+}
+
+// Wednesday: customers call.
+func (w *week) wednesday(o *desk) {
+	t := o.t
+	w.pass(t, "P1D")
+	w.comeIn(o)
+
+	// Contoso gives a mail address, and wants to know why its relationship goes on.
+	o.click("Relationships")
+	o.fill("Find one", "it@contoso.example")
+	o.click("Find")
+	require.Equal(t, 1, o.rows())
+	o.click("Contoso helpdesk")
+	o.reads("Active", "Its life", "In plain words", "To come", "Extended until", "Auto-extend switched on")
+	past := script[int](o, `document.querySelectorAll(".life .dot:not(.ahead)").length`)
+	ahead := script[int](o, `document.querySelectorAll(".life .dot.ahead").length`)
+	require.Positive(t, past, "what was is on the line")
+	require.Positive(t, ahead, "and what will be, on the same")
+
+	// It asks for a pause; then for none.
+	o.click("Put on hold")
+	o.fill("Reason", "  ")
+	o.clickTo("Put on hold", 422)
+	o.reads("Give a reason")
+	o.fill("Reason", "they are merging tenants")
+	o.click("Put on hold")
+	o.reads("is on hold", "they are merging tenants")
+	o.click("Release the hold")
+	o.fill("Reason", "the merger is off")
+	o.click("Release the hold")
+	o.reads("is released")
+	require.False(t, o.offers("Release the hold"))
+
+	// It is not to be extended after all: somebody else was quicker.
+	o.click("Switch auto-extend off")
+	o.reads("Told of it Nobody")
+	w.patch(t, helpdesk, "PT0S")
+	o.clickTo("Switch auto-extend off", 412)
+	o.reads("It has changed since you looked at it")
+	require.Equal(t, "PT0S", w.relationship(t, helpdesk).AutoExtendDuration)
+	o.click("Back without changing anything")
+	o.click("Switch auto-extend on")
+	o.click("Switch auto-extend on")
+	require.Equal(t, "P180D", w.relationship(t, helpdesk).AutoExtendDuration)
+	o.click("Switch auto-extend off") // a mistake is taken back as it was made
+	o.click("Switch auto-extend off")
+	require.Equal(t, "PT0S", w.relationship(t, helpdesk).AutoExtendDuration)
+
+	// Then it wants to leave. The button is pressed twice, and the browser's back button after that.
+	o.click("Terminate")
+	o.reads("Status afterwards Terminated", "Told of it Admin agents (1), Global administrators (1)")
+	o.fill("Reason", "they have another provider")
+	o.click("Terminate")
+	o.reads("is terminated", "they have another provider")
+	require.Equal(t, "terminated", w.relationship(t, helpdesk).Status)
+	o.back()
+	o.reads("the relationship is terminated")
+	require.False(t, o.offers("Terminate"))
+	status, body := o.fetch("POST", strings.Split(o.seen.visit.path, "?")[0], "reason=pressed+again&etag=W%2F%221%22")
+	require.Equal(t, 412, status)
+	require.Contains(t, body, "It has changed since you looked at it")
+	o.click("Back without changing anything")
+	require.False(t, o.offers("Terminate"))
+
+	// Fabrikam is known by a part of its name, and cannot be extended before one role is gone.
+	o.click("Relationships")
+	o.fill("Find one", "abrika")
+	o.click("Find")
+	o.click("Fabrikam everything")
+	o.reads("Switched on, but never: it holds Global Administrator")
+	o.click("Remove Global Administrator")
+	o.fill("Reason", "as agreed on the phone")
+	o.click("Remove Global Administrator")
+	o.reads("holds Global Administrator no longer", "Extended until")
+
+	o.click("Relationships")
+	o.fill("Find one", "Litware licences")
+	o.click("Find")
+	o.reads("Approval pending")
+	o.click("Approve for the customer")
+	o.fill("Reason", "signed on paper")
+	o.click("Approve for the customer")
+	o.reads("is approved")
+	require.Equal(t, "active", w.relationship(t, wanted).Status)
+
+	o.open("/console/relationships/" + relationshipID(draft))
+	o.click("Delete the draft")
+	o.fill("Reason", "nobody wants it")
+	o.click("Delete the draft")
+	o.reads("is deleted")
+	o.open("/console/relationships/" + relationshipID(draft))
+	o.reads("This draft was deleted")
+
+	o.click("Relationships")
+	o.fill("Find one", "there is no such thing")
+	o.click("Find")
+	o.reads("Nothing is called so")
+}
+
+// patch switches auto-extend over the HTTP interface.
+func (w *week) patch(t *testing.T, i int, to string) {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodPatch, w.url+"/v1.0/tenantRelationships/delegatedAdminRelationships/"+relationshipID(i), strings.NewReader(`{"autoExtendDuration":"`+to+`"}`))
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("If-Match", w.relationship(t, i).Etag)
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+}
+
+// Thursday: no mail can leave for a while, and there are customers of whom nobody is told.
+func (w *week) thursday(o *desk) {
+	t := o.t
+	w.pass(t, "P1D")
+	w.comeIn(o)
+	o.open("/console/channels")
+	o.click("Switch off")
+	o.fill("Reason", "the mail server is moved")
+	o.click("Switch off")
+	o.reads("The channel mail is off.")
+	o.open("/")
+	o.reads("1 thing needs attention", "Channel off", "off, nothing is sent")
+	o.click("Look at it")
+	o.click("Switch on")
+	o.fill("Reason", "it has been moved")
+	o.click("Switch on")
+	o.reads("The channel mail is on.")
+	o.open("/")
+	o.reads("All is well")
+
+	// Whom nobody reaches is told afterwards.
+	missing, link := o.figure("Notices without recipient")
+	require.NotEqual(t, "0", missing)
+	o.open(link)
+	o.reads("nobody to tell")
+	o.click("Contacts")
+	o.click("Add a contact")
+	o.reads("offered to whoever is added here")
+	o.fill("Mail address", "not an address")
+	script[any](o, `document.querySelector("main form[method=post]").noValidate = true`)
+	o.clickTo("Save", 422)
+	require.Contains(t, script[string](o, `document.querySelector("[role=alert]").innerText`), "mail: is not a mail address")
+	o.fill("Mail address", "it@alpine.example")
+	o.click("Save")
+	o.reads("it@alpine.example is added.", "that had nobody to go to")
+	o.click("Contacts")
+	o.lacks(weekCustomer(weekendFirst) + " Global administrators 1") // who has somebody now
+
+	// What could be said is read as it was sent.
+	o.open("/console/notices?status=sent")
+	o.click("Term ended")
+	o.reads("As it was sent", "Accepted by the channel")
+
+	// The others shall hear nothing of it; one of them shall, after all.
+	o.open("/console/notices?status=noRecipient")
+	left := o.rows()
+	require.Positive(t, left)
+	o.click("Suppress") // without having chosen any
+	o.reads("Select the notices first")
+	o.tick("Select all on this page")
+	o.click("Suppress")
+	o.reads(fmt.Sprintf("Keep %d notices back?", left))
+	o.fill("Reason", "they have all been phoned")
+	o.click(fmt.Sprintf("Suppress %d", left))
+	o.reads(fmt.Sprintf("%d notices are kept back.", left))
+	o.open("/console/notices?status=suppressed")
+	require.Equal(t, left, o.rows())
+	o.click("Contacts")
+	o.reads("Every notice has found somebody.")
+	o.open("/")
+	n, _ := o.figure("Notices without recipient")
+	require.Equal(t, "0", n)
+}
+
+// Friday: the queue is emptied, a rule is resumed, and the books are looked at.
+func (w *week) friday(o *desk) {
+	t := o.t
+	w.pass(t, "P1D")
+	w.comeIn(o)
+	// A dry run first, and then the names that legal has looked at.
+	o.click("Sweeps")
+	o.click("Names come free")
+	o.reads("legal wants these names kept", "Paused")
+	o.click("Resume")
+	o.reads("legal wants these names kept")
+	o.fill("Reason", "legal does not mind")
+	o.click("Resume")
+	o.reads("goes on")
+	o.click("New sweep")
+	o.tick("Warnings warn-expiry")
+	o.click("Show what would happen")
+	o.reads("What a real one would do now", "Names come free 3")
+	o.click("Start the dry run")
+	dry := o.seen.visit.path
+	o.until(dry, "Would change 3")
+	o.reads("Dry run", "Names come free")
+
+	o.click("Queue")
+	o.reads("tenure-sweeps Sweeps and their chunks In use")
+	o.click("tenure-sweeps")
+	o.click("Pause")
+	o.fill("Reason", "the workers are replaced")
+	o.click("Pause")
+	o.reads("Paused")
+	o.click("Resume")
+	o.fill("Reason", "they are there again")
+	o.click("Resume")
+	o.reads("In use")
+	status, _ := o.fetch("POST", "/console/queue/tenure-sweeps/drain", "reason=as+of+old")
+	require.Contains(t, []int{0, 303}, status, "a drained queue loses nothing")
+
+	// Who did what.
+	o.click("Activity")
+	o.reads("Terminated", "they have another provider", "Ada of operations")
+	o.choose("What happened", "Imported")
+	o.click("Show")
+	o.lacks("they have another provider")
+	_, log := o.fetch("GET", "/console/downloads/activity.csv", "")
+	entries, err := csv.NewReader(strings.NewReader(log)).ReadAll()
+	require.NoError(t, err)
+	require.Greater(t, len(entries), renewalMany)
+	o.click("Operators")
+	for _, did := range []string{"they have all moved to the new contract", "legal wants these names kept", "the mail server is moved", "they have all been phoned", "the workers are replaced"} {
+		o.reads(did)
+	}
+}
