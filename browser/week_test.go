@@ -185,7 +185,7 @@ func (w *week) monday(o *desk) {
 	require.Equal(t, "/console/sign-in", o.seen.visit.path)
 	o.signIn(w.token)
 	o.awaits("1 thing needs attention")
-	o.reads("Sweep held", "Wanted: 99.9% within 5 minutes", "Database: answers", "Queue (in-process): answers")
+	o.reads("Sweep held", "Objective: 99.9% within 5 minutes", "Database: answers", "Queue (in-process): answers")
 	due, link := o.figure("Due now")
 	require.Equal(t, strconv.Itoa(weekendMany+oldMany), due)
 	o.open(link)
@@ -196,7 +196,7 @@ func (w *week) monday(o *desk) {
 	o.back()
 
 	// Two rules at once are too much to decide on: it is dropped, and each is looked at by itself.
-	o.click("Look at it")
+	o.click("Open")
 	o.reads("More would change than a breaker lets through", "Terms end", "Names come free", "too many")
 	o.click("Cancel the sweep")
 	o.click("Cancel the sweep")
@@ -458,7 +458,7 @@ func (w *week) thursday(o *desk) {
 	o.reads("The channel mail is off.")
 	o.open("/")
 	o.reads("1 thing needs attention", "Channel off", "off, nothing is sent")
-	o.click("Look at it")
+	o.click("Open")
 	o.click("Switch on")
 	o.fill("Reason", "it has been moved")
 	o.click("Switch on")

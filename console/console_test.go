@@ -122,7 +122,7 @@ func TestTodaySaysThatTheDatabaseSaysNothing(t *testing.T) {
 	w.advance(2 * time.Second) // what was seen is kept for a second
 	p := w.get(w.anyone, "/")
 	require.Equal(t, http.StatusOK, p.status)
-	require.Contains(t, wordsOf(p), "Database away The database cannot be read: it has not answered for 3s")
+	require.Contains(t, wordsOf(p), "Database away It cannot be read: it has not answered for 3s")
 	freeze(nil)
 	close(thawed)
 	require.Eventually(t, func() bool { return strings.Contains(wordsOf(w.get(w.anyone, "/")), "All is well") }, 10*time.Second, 10*time.Millisecond)

@@ -197,7 +197,7 @@ func TestSearchFindsByCustomersNameAndAddress(t *testing.T) {
 	for _, typed := range []string{"it@contoso.example", "contoso.example", "Nobody & co"} {
 		p = find(reader, typed)
 		require.Equal(t, http.StatusOK, p.status)
-		require.Contains(t, wordsOf(p), "Nothing is called so", "%s: addresses are for those who manage", typed)
+		require.Contains(t, wordsOf(p), "Nothing has this name or id", "%s: addresses are for those who manage", typed)
 	}
 }
 

@@ -34,7 +34,7 @@ type ruleWindow struct {
 // OnTimeShare is the share of changes that were on time.
 func (w ruleWindow) OnTimeShare() string { return lifecycle.Share(w.OnTime, w.Changes) }
 
-// Late is for how long the oldest timer of the rule has been due.
+// Oldest is for how long the oldest timer of the rule has been due.
 func (p *rulePage) Oldest() time.Duration { return p.Overdue(p.At) }
 
 func (c *Console) addRule() {

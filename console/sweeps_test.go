@@ -375,7 +375,7 @@ func TestARuleHasAPage(t *testing.T) {
 	require.Equal(t, http.StatusOK, p.status)
 	said := wordsOf(p)
 	require.Contains(t, said, "Terms end")
-	require.Contains(t, said, "Wanted: 99.9% within 5 minutes")
+	require.Contains(t, said, "Objective: 99.9% within 5 minutes")
 	require.Contains(t, said, "None has found anything due yet.")
 	require.Contains(t, p.body, `aria-current="page">Sweeps`, "the menu says where one is")
 	w.sweep(lifecycle.EndTerm)
