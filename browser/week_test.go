@@ -346,7 +346,7 @@ func (w *week) wednesday(o *desk) {
 	o.click("Find")
 	require.Equal(t, 1, o.rows())
 	o.click("Contoso helpdesk")
-	o.reads("Active", "Its life", "In plain words", "To come", "Extended until", "Auto-extend switched on")
+	o.reads("Active", "Timeline", "In plain words", "To come", "Extended until", "Auto-extend switched on")
 	past := script[int](o, `document.querySelectorAll(".life .dot:not(.ahead)").length`)
 	ahead := script[int](o, `document.querySelectorAll(".life .dot.ahead").length`)
 	require.Positive(t, past, "what was is on the line")
@@ -429,7 +429,7 @@ func (w *week) wednesday(o *desk) {
 	o.click("Relationships")
 	o.fill("Find one", "there is no such thing")
 	o.click("Find")
-	o.reads("Nothing is called so")
+	o.reads("Nothing has this name or id")
 }
 
 // patch switches auto-extend over the HTTP interface.
@@ -497,10 +497,10 @@ func (w *week) thursday(o *desk) {
 	o.reads("Select the notices first")
 	o.tick("Select all on this page")
 	o.click("Suppress")
-	o.reads(fmt.Sprintf("Keep %d notices back?", left))
+	o.reads(fmt.Sprintf("Suppress %d notices?", left))
 	o.fill("Reason", "they have all been phoned")
 	o.click(fmt.Sprintf("Suppress %d", left))
-	o.reads(fmt.Sprintf("%d notices are kept back.", left))
+	o.reads(fmt.Sprintf("%d notices are suppressed.", left))
 	o.open("/console/notices?status=suppressed")
 	require.Equal(t, left, o.rows())
 	o.click("Contacts")

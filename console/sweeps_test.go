@@ -376,7 +376,7 @@ func TestARuleHasAPage(t *testing.T) {
 	said := wordsOf(p)
 	require.Contains(t, said, "Terms end")
 	require.Contains(t, said, "Objective: 99.9% within 5 minutes")
-	require.Contains(t, said, "None has found anything due yet.")
+	require.Contains(t, said, "No sweep has found anything due yet.")
 	require.Contains(t, p.body, `aria-current="page">Sweeps`, "the menu says where one is")
 	w.sweep(lifecycle.EndTerm)
 	require.Contains(t, w.get(w.anyone, "/console/rules/end-term").body, `href="/console/sweeps/1"`)
