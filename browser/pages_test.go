@@ -21,7 +21,7 @@ var pages = []string{
 	"/console/sweeps", "/console/sweeps?show=all", "/console/sweeps/{sweep}", "/console/sweeps/{sweep}/cancel", "/console/sweeps/new",
 	"/console/sweeps/new?step=plan&mode=real&rule=end-term&rule=warn-expiry", "/console/rules/end-term", "/console/sweeps/rules/end-term/pause",
 	"/console/notices", "/console/notices?status=sent", "/console/notices/{notice}", "/console/channels", "/console/contacts", "/console/contacts/edit",
-	"/console/activity", "/console/activity/operators", "/console/analytics", "/console/queue", "/console/queue/tenure-sweeps",
+	"/console/activity", "/console/activity/operators", "/console/analytics", "/console/analytics/customers", "/console/queue", "/console/queue/tenure-sweeps",
 }
 
 // The cookies in which the console keeps what somebody has chosen.

@@ -365,6 +365,10 @@ func TestAnalyticsCountWhatThereIs(t *testing.T) {
 	for _, link := range []string{"status=approvalPending", "status=active&amp;admin=with", "status=active&amp;sort=end&amp;from=2026-03-01&amp;to=2026-04-29"} {
 		require.Contains(t, p.body, `href="/console/relationships?`+link+`"`)
 	}
+	require.Contains(t, p.body, `href="/console/analytics/customers"`)
+	who := w.get(w.anyone, "/console/analytics/customers")
+	require.Regexp(t, `bbbbbbbb-0000-4000-8000-000000000002 1 1$`, strings.TrimSpace(wordsOf(who)), "the last by tenant id")
+	require.Contains(t, who.body, `href="/console/relationships?customer=bbbbbbbb-0000-4000-8000-000000000002"`)
 	list := wordsOf(w.get(w.anyone, "/console/analytics/roles/"+helpdesk))
 	require.Contains(t, list, "Active relationships that hold Helpdesk Administrator")
 	require.Contains(t, list, "Relationship 3")

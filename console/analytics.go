@@ -14,6 +14,8 @@ import (
 
 const (
 	analyticsPath  = "/console/analytics"
+	customersPath  = analyticsPath + "/customers"
+	customersPage  = 50
 	analyticsEvery = 10 * time.Minute
 	analyticsDays  = 60 // back and ahead
 	holdersPage    = 50
@@ -26,6 +28,9 @@ type AnalyticsStore interface {
 
 	// CountCustomers counts the customers that have a relationship.
 	CountCustomers(ctx context.Context) (int64, error)
+
+	// CountByCustomer counts the relationships of the customers behind one, at most so many.
+	CountByCustomer(ctx context.Context, after string, limit int) ([]lifecycle.CustomerCount, error)
 
 	// CountRoles says which roles active relationships hold.
 	CountRoles(ctx context.Context) (lifecycle.RoleCounts, error)
@@ -55,6 +60,7 @@ func (c *Console) addAnalytics() {
 		c.analytics.forget()
 		return v.goTo(analyticsPath, nil)
 	})
+	c.get(customersPath, showCustomers)
 	c.get(analyticsPath+"/roles/{role}", c.showHolders)
 }
 
@@ -155,6 +161,28 @@ func (a analytics) Roles() []counter {
 	const shown = 20
 	roles := mostFirst(a.Value.Roles.Roles)
 	return roles[:min(shown, len(roles))]
+}
+
+// customers is a page of them, in the order of their tenant ids.
+type customers struct {
+	Rows  []lifecycle.CustomerCount
+	Pager pager
+}
+
+func showCustomers(v *visit) error {
+	after := strings.ToLower(v.Request.FormValue("after"))
+	found, err := v.console.Store.CountByCustomer(v.Request.Context(), after, customersPage+1)
+	if err != nil {
+		return err
+	}
+	c := customers{Rows: found[:min(customersPage, len(found))]}
+	if len(found) > customersPage {
+		c.Pager.Next = withQuery(customersPath, nonEmpty("after", c.Rows[customersPage-1].TenantID))
+	}
+	if after != "" {
+		c.Pager.First = customersPath
+	}
+	return v.show("customers", c)
 }
 
 // holders is a page of those that hold a role.

@@ -22,3 +22,10 @@ type RoleCounts struct {
 	GlobalAdministrator int64            // of them, those that hold it
 	Roles               map[string]int64 // of them, those that hold a role, by its template id
 }
+
+// A CustomerCount is a customer, and how many relationships there are with it.
+type CustomerCount struct {
+	Tenant
+	Relationships int64 // of whatever status
+	Active        int64
+}

@@ -115,3 +115,29 @@ func (db *DB) CountCustomers(ctx context.Context) (n int64, err error) {
 	})
 	return n, err
 }
+
+// CountByCustomer counts the relationships of customers, in the order of the index of their tenant ids: at most limit of those behind the one called
+// after, or the first where that is empty. A customer has the name that the relationship requested last has for it.
+func (db *DB) CountByCustomer(ctx context.Context, after string, limit int) (counts []lifecycle.CustomerCount, err error) {
+	type countRow struct {
+		ID            string `json:"customer_id"`
+		Name          string `json:"customer_name"`
+		Relationships int64  `json:"relationships"`
+		Active        int64  `json:"active"`
+	}
+	err = db.read(ctx, "count relationships by customer", func(s session) error {
+		counts = nil
+		return each(ctx, s, `SELECT c.customer_id, c.relationships,
+				COALESCE((SELECT a.customer_name FROM agreements AS a WHERE a.customer_id = c.customer_id AND a.customer_id <> '' AND a.customer_name <> ''
+					ORDER BY a.key DESC LIMIT 1), '') AS customer_name,
+				(SELECT count(*) FROM agreements AS a WHERE a.customer_id = c.customer_id AND a.customer_id <> ''
+					AND (SELECT k.status FROM clocks AS k WHERE k.key = a.key) = 'active') AS active
+			FROM (SELECT customer_id, count(*) AS relationships FROM agreements WHERE customer_id <> '' AND customer_id > :after
+				GROUP BY customer_id ORDER BY customer_id LIMIT :limit) AS c ORDER BY c.customer_id`,
+			args{"after": clean(after), "limit": limit}, func(row *countRow) error {
+				counts = append(counts, lifecycle.CustomerCount{Tenant: lifecycle.Tenant{TenantID: row.ID, DisplayName: row.Name}, Relationships: row.Relationships, Active: row.Active})
+				return nil
+			})
+	})
+	return counts, err
+}

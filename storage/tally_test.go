@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -82,6 +83,23 @@ func TestRolesAndCustomersAreCounted(t *testing.T) {
 		customers, err := db.CountCustomers(ctx)
 		require.NoError(t, err)
 		require.EqualValues(t, 2, customers)
+
+		byCustomer, err := db.CountByCustomer(ctx, "", 10)
+		require.NoError(t, err)
+		of := func(tenant lifecycle.Tenant, relationships, active int64) lifecycle.CustomerCount {
+			return lifecycle.CustomerCount{Tenant: tenant, Relationships: relationships, Active: active}
+		}
+		want := []lifecycle.CustomerCount{of(both.Customer, 2, 2), of(other.Customer, 1, 1)}
+		if other.Customer.TenantID < both.Customer.TenantID {
+			slices.Reverse(want)
+		}
+		require.Equal(t, want, byCustomer)
+		page, err := db.CountByCustomer(ctx, "", 1)
+		require.NoError(t, err)
+		require.Equal(t, want[:1], page)
+		page, err = db.CountByCustomer(ctx, want[0].TenantID, 2)
+		require.NoError(t, err)
+		require.Equal(t, want[1:], page)
 	})
 }
 
