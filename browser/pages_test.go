@@ -18,7 +18,7 @@ var pages = []string{
 	"/console/sign-in", "/",
 	"/console/ahead", "/console/ahead?from=2027-01-01", "/console/ahead/expiring", "/console/ahead/expiring?within=ended", "/console/ahead/bulk",
 	"/console/relationships", "/console/relationships?sort=name", "/console/relationships/find?q=example.com", "/console/relationships/{relationship}", "/console/relationships/{relationship}/do/hold",
-	"/console/sweeps", "/console/sweeps?show=all", "/console/sweeps/{sweep}", "/console/sweeps/{sweep}/cancel", "/console/sweeps/new",
+	"/console/sweeps", "/console/sweeps?show=all", "/console/sweeps/{sweep}", "/console/sweeps/new",
 	"/console/sweeps/new?step=plan&mode=real&rule=end-term&rule=warn-expiry", "/console/rules/end-term", "/console/sweeps/rules/end-term/pause",
 	"/console/notices", "/console/notices?status=sent", "/console/notices/{notice}", "/console/channels", "/console/contacts", "/console/contacts/edit",
 	"/console/activity", "/console/activity/operators", "/console/analytics", "/console/analytics/customers", "/console/queue", "/console/queue/tenure-sweeps",

@@ -368,7 +368,7 @@ func (w *week) wednesday(o *desk) {
 
 	// It is not to be extended after all: somebody else was quicker.
 	o.click("Switch auto-extend off")
-	o.reads("Told of it Nobody")
+	o.reads("Who is told Nobody")
 	w.patch(t, helpdesk, "PT0S")
 	o.clickTo("Switch auto-extend off", 412)
 	o.reads("It has changed since you looked at it")
@@ -383,7 +383,7 @@ func (w *week) wednesday(o *desk) {
 
 	// Then it wants to leave. The button is pressed twice, and the browser's back button after that.
 	o.click("Terminate")
-	o.reads("Status afterwards Terminated", "Told of it Admin agents (1), Global administrators (1)")
+	o.reads("Status afterwards Terminated", "Who is told Admin agents (1), Global administrators (1)")
 	o.fill("Reason", "they have another provider")
 	o.click("Terminate")
 	o.reads("is terminated", "they have another provider")
@@ -477,7 +477,7 @@ func (w *week) thursday(o *desk) {
 	o.fill("Mail address", "not an address")
 	script[any](o, `document.querySelector("main form[method=post]").noValidate = true`)
 	o.clickTo("Save", 422)
-	require.Contains(t, script[string](o, `document.querySelector("[role=alert]").innerText`), "mail: is not a mail address")
+	require.Contains(t, script[string](o, `document.querySelector("[role=alert]").innerText`), "is no mail address; write it like ann@example.com")
 	o.fill("Mail address", "it@alpine.example")
 	o.click("Save")
 	o.reads("it@alpine.example is added.", "that had nobody to go to")
@@ -557,8 +557,13 @@ func (w *week) friday(o *desk) {
 	entries, err := csv.NewReader(strings.NewReader(log)).ReadAll()
 	require.NoError(t, err)
 	require.Greater(t, len(entries), renewalMany)
+	for happened, why := range map[string]string{"Sweep approved": "they have all moved to the new contract", "Sweep rejected": "legal wants these names kept"} {
+		o.choose("What happened", happened)
+		o.click("Show")
+		o.reads(why)
+	}
 	o.click("Operators")
-	for _, did := range []string{"they have all moved to the new contract", "legal wants these names kept", "the mail server is moved", "they have all been phoned", "the workers are replaced"} {
+	for _, did := range []string{"the mail server is moved", "they have all been phoned", "the workers are replaced"} {
 		o.reads(did)
 	}
 }
