@@ -54,8 +54,8 @@ func (s *Server) addDeeds() {
 	register(s, ScopeRead, huma.Operation{
 		OperationID: "listDeeds", Method: http.MethodGet, Path: deedsPath, Tags: []string{activityTag},
 		Summary: "List what people asked of the deployment itself, done or refused, the latest first",
-		Description: "Sweeps, holds, orders about notices, channels, contacts, subscriptions, and who signed in to the console. What is asked about one relationship is " +
-			"in its activity. Addresses in texts are masked for whoever may only read.",
+		Description: "Sweeps, bulk jobs, orders about notices, channels, contacts, subscriptions and queues, and who signed in to the console. What is asked about " +
+			"relationships, holds and held sweeps is in the activity. Addresses in texts are masked for whoever may only read.",
 		Responses: s.answers(badValue),
 	}, s.listDeeds)
 }
