@@ -139,10 +139,6 @@ var (
 		WHERE clocks.key = r.key AND clocks.version = r.was AND (clocks.stayed = FALSE OR r.fires = FALSE)
 		RETURNING clocks.key`
 
-	// updateClock is updateClocks for one row.
-	updateClock = `UPDATE clocks SET ` + strings.ReplaceAll(columnNames(clockColumns, "", ""), ",", " = ?,") + ` = ?
-		WHERE key = ? AND version = ? AND (stayed = FALSE OR ? = FALSE)`
-
 	updateAgreements = `UPDATE agreements SET ` + setTo(changingColumns) + ` FROM {{rows key BIGINT, ` + changingColumns + `}} WHERE agreements.key = r.key`
 
 	// With another customer it may be another tenant's hold that covers it.
@@ -178,8 +174,13 @@ func updateRelationships(ctx context.Context, s session, decided []lifecycle.Dec
 	for i := range decided {
 		rows[i] = updateRow{rowOf(decided[i].Key, &decided[i].Decision), decided[i].Version, len(decided[i].Fired()) > 0}
 	}
-	if written, err = writeClocks(ctx, s, rows); err != nil {
+	var keys []int64
+	if err := s.list(ctx, &keys, updateClocks, args{"rows": page[updateRow](rows)}); err != nil {
 		return nil, err
+	}
+	written = make(map[int64]bool, len(keys))
+	for _, key := range keys {
+		written[key] = true
 	}
 	var rewritten []updateRow
 	for i := range decided {
@@ -196,32 +197,6 @@ func updateRelationships(ctx context.Context, s session, decided []lifecycle.Dec
 		}
 	}
 	return written, nil
-}
-
-// writeClocks says of which records the clocks were as they were decided on, and are written. SQLite takes a page row by row: from a
-// statement about all of it, it would keep both what is to be written and what is to be answered in tables of their own.
-func writeClocks(ctx context.Context, s session, rows []updateRow) (written map[int64]bool, err error) {
-	written = make(map[int64]bool, len(rows))
-	if s.dialect != sqlite {
-		var keys []int64
-		err := s.list(ctx, &keys, updateClocks, args{"rows": page[updateRow](rows)})
-		for _, key := range keys {
-			written[key] = true
-		}
-		return written, err
-	}
-	of, err := columnsOf[updateRow](columnNames(clockColumns, "", "") + ", key, was, fires")
-	if err != nil {
-		return nil, err
-	}
-	i := 0
-	err = runEach(ctx, s, updateClock, of, reflected(pointers(rows)), func(n int64) {
-		if n > 0 {
-			written[rows[i].Key] = true
-		}
-		i++
-	})
-	return written, err
 }
 
 // A tombstone is what is left of a record that is deleted: what its history is about.

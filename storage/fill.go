@@ -29,7 +29,13 @@ func fill[T any](ctx context.Context, s session, table, columns, fields string, 
 	if s.dialect == sqlite {
 		into = insertInto
 	}
-	err = into(ctx, s, table, columns, of, reflected(rows))
+	err = into(ctx, s, table, columns, of, func(yield func(reflect.Value) bool) {
+		for row := range rows {
+			if !yield(reflect.ValueOf(row).Elem()) {
+				return
+			}
+		}
+	})
 	switch {
 	case err == nil:
 		return nil
@@ -37,17 +43,6 @@ func fill[T any](ctx context.Context, s session, table, columns, fields string, 
 		return ctx.Err()
 	}
 	return fmt.Errorf("fill %s: %w", table, err)
-}
-
-// reflected are rows as their fields are found.
-func reflected[T any](rows iter.Seq[*T]) iter.Seq[reflect.Value] {
-	return func(yield func(reflect.Value) bool) {
-		for row := range rows {
-			if !yield(reflect.ValueOf(row).Elem()) {
-				return
-			}
-		}
-	}
 }
 
 // pointers are the rows of a slice, as fill takes them.
@@ -63,45 +58,25 @@ func pointers[T any](rows []T) iter.Seq[*T] {
 
 func insertInto(ctx context.Context, s session, table, columns string, of []filledColumn, rows iter.Seq[reflect.Value]) (err error) {
 	insert := "INSERT INTO " + table + " (" + columns + ") VALUES (?" + strings.Repeat(", ?", len(of)-1) + ")"
-	return runEach(ctx, s, insert, of, rows, func(int64) {})
-}
-
-// runEach runs a statement for each row on SQLite, with the row's fields as its parameters in this order, and tells how many rows of the
-// table each run has touched. It is prepared once and handed to the driver itself: package sql would look at each value again.
-func runEach(ctx context.Context, s session, statement string, of []filledColumn, rows iter.Seq[reflect.Value], touched func(n int64)) error {
-	if s.conn == nil {
-		return errors.New("rows are written one by one in a transaction only") // a caller of ours is wrong
+	unwatched := context.WithoutCancel(ctx) // there is a look at ctx for each row, which costs less
+	prepared, err := s.q.(sqlx.PreparerContext).PrepareContext(unwatched, insert)
+	if err != nil {
+		return err
 	}
-	return raw(s.conn, func(driverConn any) (err error) {
-		unwatched := context.WithoutCancel(ctx) // there is a look at ctx for each row, which costs less
-		prepared, err := driverConn.(driver.ConnPrepareContext).PrepareContext(unwatched, statement)
-		if err != nil {
+	defer func() { err = errors.Join(err, prepared.Close()) }()
+	values := make([]any, len(of))
+	for row := range rows {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, prepared.Close()) }()
-		values := make([]driver.NamedValue, len(of))
-		for i := range values {
-			values[i].Ordinal = i + 1
+		for i := range of {
+			values[i] = of[i].value(row.FieldByIndex(of[i].index))
 		}
-		for row := range rows {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			for i := range of {
-				values[i].Value = of[i].value(row.FieldByIndex(of[i].index))
-			}
-			result, err := prepared.(driver.StmtExecContext).ExecContext(unwatched, values)
-			if err != nil {
-				return err
-			}
-			n, err := result.RowsAffected()
-			if err != nil {
-				return err
-			}
-			touched(n)
+		if _, err := prepared.ExecContext(unwatched, values...); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // copyPiece is how much of a COPY is handed to the driver at a time, which has a buffer just a little larger.
