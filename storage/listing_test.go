@@ -35,7 +35,9 @@ func listedOf(q *lifecycle.Listing, records []kept, next map[int64]time.Time, he
 		_, there := place(k)
 		due := q.DueBy.IsZero() || !next[k.Key].IsZero() && !next[k.Key].After(q.DueBy) && !held[k.Key]
 		powerful := q.GlobalAdministrator == lifecycle.Whichever || (q.GlobalAdministrator == lifecycle.With) == k.HoldsGlobalAdministrator()
-		if there && due && powerful && (q.Role == "" || slices.Contains(k.Roles, q.Role)) && (!q.Held || held[k.Key]) && wants(q.Filter, k) {
+		between := (q.NextFrom.IsZero() || !next[k.Key].IsZero() && !next[k.Key].Before(q.NextFrom)) &&
+			(q.NextBefore.IsZero() || !next[k.Key].IsZero() && next[k.Key].Before(q.NextBefore))
+		if there && due && between && powerful && (q.Role == "" || slices.Contains(k.Roles, q.Role)) && (!q.Held || held[k.Key]) && wants(q.Filter, k) {
 			found = append(found, k)
 		}
 	}
@@ -80,6 +82,11 @@ func TestListsForOperatorsGoBothWaysPageByPage(t *testing.T) {
 				Limit: rapid.IntRange(1, 40).Draw(t, "limit")}
 			if rapid.Bool().Draw(t, "due") {
 				q.DueBy = start.Add(time.Duration(rapid.IntRange(-1, 8).Draw(t, "by when")) * time.Hour)
+			}
+			for _, end := range []*time.Time{&q.NextFrom, &q.NextBefore} {
+				if rapid.IntRange(0, 2).Draw(t, "between") == 0 {
+					*end = start.Add(time.Duration(rapid.IntRange(-1, 8).Draw(t, "when")) * time.Hour)
+				}
 			}
 			if rapid.Bool().Draw(t, "filtered") {
 				q.Filter = someFilter(records, 2).Draw(t, "filter")
