@@ -77,7 +77,7 @@ pictures-console: ## Make the pictures of the console in docs/pictures anew
 	@scripts/test-deps browser
 	cd browser && go test -count 1 -v -timeout $(TEST_TIMEOUT) -run '^TestPictures$$' . -pictures ../docs/pictures
 
-# `make test-browser BROWSER=-full` looks at each page in every way there is; BROWSER=-short leaves the largest world out, as .ci/run does;
+# `make test-browser BROWSER=-full` looks at each page in every way there is; BROWSER=-short leaves the largest world out, and .ci/run more;
 # BROWSER='-only sweeps' looks at some pages, BROWSER='-records 1000000' at so many relationships. Pictures of pages with faults are kept in BROWSER_DIR.
 BROWSER ?=
 BROWSER_DIR ?= $(CURDIR)/bin

@@ -129,8 +129,8 @@ func TestPausedQueueIsLeftAloneUntilItIsResumed(t *testing.T) {
 	})
 }
 
-// TestLineInWhichNobodyIsServedDoesNotGrow rings for an hour, as a watchdog does, while the queues are paused, and then while they are not
-// and nobody works.
+// TestLineInWhichNobodyIsServedDoesNotGrow rings for minutes, as a watchdog does, while the queues are paused, and for longer while they are not and
+// nobody works.
 func TestLineInWhichNobodyIsServedDoesNotGrow(t *testing.T) {
 	eachQueue(t, func(t *testing.T, client redis.UniversalClient) {
 		wall := start
@@ -150,7 +150,7 @@ func TestLineInWhichNobodyIsServedDoesNotGrow(t *testing.T) {
 			_, err := i.Order(t.Context(), name, lifecycle.QueuePause)
 			require.NoError(t, err)
 		}
-		ring(3600)
+		ring(300)
 		require.EqualValues(t, 2, pending(sweeps), "one from before, and one")
 		require.EqualValues(t, 4, pending(again), "two chunks, once before and once")
 		require.EqualValues(t, 2, pending(notices))
@@ -160,7 +160,7 @@ func TestLineInWhichNobodyIsServedDoesNotGrow(t *testing.T) {
 		}
 		ring(1)
 		require.EqualValues(t, 3, pending(notices), "who serves it again hears of it again")
-		ring(3600)
+		ring(1200)
 		for _, name := range []string{again, sweeps, notices} {
 			require.LessOrEqual(t, pending(name), int64(1003), name)
 		}
