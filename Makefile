@@ -39,8 +39,9 @@ build: ## Build ./bin/tenure, statically linked
 ##@ Change it
 
 .PHONY: test
+# The two that take longest come first, so that the others fill the time beside them.
 test: test-deps ## Run all tests under the race detector, against real PostgreSQL and Redis (installs them on Debian)
-	CGO_ENABLED=1 go test $(RACE) -timeout $(TEST_TIMEOUT) ./...
+	CGO_ENABLED=1 go test $(RACE) -timeout $(TEST_TIMEOUT) ./cmd/... ./storage/... ./...
 
 .PHONY: test-short
 test-short: ## Run the tests that `-short` leaves, without the race detector: seconds, for while you type
