@@ -15,7 +15,7 @@ running() { [ -s pid ] && [ ! -e exited ]; }
 while read -r order; do
 	case $order in
 	start)
-		rm -f pid exited
+		rm -f pid exited log # the log too, now: the server's shell opens it anew only when it gets to run, and until then the one before says "ready"
 		{
 			"$@" >log 2>&1 &
 			echo $! >pid
