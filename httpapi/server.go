@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -374,7 +375,7 @@ func (s *Server) logChange(a *answer, r *http.Request) {
 		return
 	}
 	s.log.InfoContext(r.Context(), "request", "route", a.route, "path", r.URL.Path, "by", a.bearer.Name, "status", a.status(),
-		"location", a.Header().Get("Location"), "request", a.Header().Get(requestIDHeader))
+		"location", a.location(), "request", a.Header().Get(requestIDHeader))
 }
 
 // An answer is the response to one request, and what is to be known about it afterwards.
@@ -414,6 +415,13 @@ func (a *answer) Write(b []byte) (int, error) {
 		a.code = http.StatusOK
 	}
 	return a.ResponseWriter.Write(b)
+}
+
+// location is where the answer sends the caller, as far as logs and traces may know it. What stands behind the path stays out of them: people have typed
+// it, and an issuer is handed secrets there.
+func (a *answer) location() string {
+	path, _, _ := strings.Cut(a.Header().Get("Location"), "?")
+	return path
 }
 
 // Unwrap is for [http.ResponseController].

@@ -46,7 +46,7 @@ func endSpan(span trace.Span, a *answer, method string) {
 	span.SetName(a.pattern())
 	span.SetAttributes(attribute.String("tenure.request", a.Header().Get(requestIDHeader)), attribute.String("http.route", a.pattern()),
 		attribute.String("http.request.method", knownMethod(method)), attribute.Int("http.response.status_code", a.status()))
-	if location := a.Header().Get("Location"); location != "" {
+	if location := a.location(); location != "" {
 		span.SetAttributes(attribute.String("tenure.location", location))
 	}
 	if a.status() >= http.StatusInternalServerError {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -76,6 +77,24 @@ type loudSweeper struct {
 func (s *loudSweeper) RequestSweep(ctx context.Context, rules []lifecycle.RuleName, dryRun bool, key string) (lifecycle.Sweep, lifecycle.Opened, error) {
 	s.seen, s.id = trace.SpanContextFromContext(ctx), RequestID(ctx)
 	return s.fake.RequestSweep(ctx, rules, dryRun, key)
+}
+
+func TestLogsAndTracesKeepNothingOfWhatPeopleTyped(t *testing.T) {
+	w, kept := tracedWorld(t, func(o *Options) {
+		o.Console = func(*Server) (http.Handler, error) {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // 202: what asks here would follow a redirect
+				w.Header().Set("Location", "/console/sign-in?next=%2F%3Freason%3Dthey+pay+late")
+				w.WriteHeader(http.StatusAccepted)
+			}), nil
+		}
+	})
+	r := w.do("POST", "/console/holds/place", "", "Sec-Fetch-Site: same-origin")
+	require.Equal(t, http.StatusAccepted, r.status, string(r.body))
+	require.Contains(t, r.header.Get("Location"), "late", "the browser is told")
+	_, attributes := theOnly(t, kept)
+	require.Equal(t, "/console/sign-in", attributes["tenure.location"].AsString())
+	require.Contains(t, w.log.String(), "location=/console/sign-in request=")
+	require.NotContains(t, w.log.String(), "late")
 }
 
 func TestWhatARequestCallsForKnowsItsTraceAndItsID(t *testing.T) {
