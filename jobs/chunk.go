@@ -93,7 +93,10 @@ func (s *Sweeper) work(ctx context.Context, chunk lifecycle.Chunk, sweep lifecyc
 		tally.Skipped = tally.Found - tally.Changed - int64(len(failures))
 		decided = nil
 	}
-	written, err := s.writeInTurn(ctx, chunk, decided, tally, failures, now, writing)
+	preparing, span := startSpan(ctx, s.Tracer, "prepare chunk")
+	whole := s.Store.PrepareChunk(preparing, chunk.ChunkRef, decided)
+	endSpan(span, nil)
+	written, err := s.writeInTurn(ctx, chunk, decided, whole, tally, failures, now, writing)
 	if err != nil {
 		return lifecycle.Tally{}, fmt.Errorf("writing chunk %s: %w", chunk.ChunkRef, err)
 	}
@@ -189,25 +192,26 @@ func addressed(to []lifecycle.Addressee, audiences []lifecycle.Audience, endpoin
 }
 
 // writeInTurn writes when there is a pen for it, and says so.
-func (s *Sweeper) writeInTurn(ctx context.Context, chunk lifecycle.Chunk, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time,
-	writing func()) (written lifecycle.Tally, err error) {
+func (s *Sweeper) writeInTurn(ctx context.Context, chunk lifecycle.Chunk, decided []lifecycle.Decided, whole lifecycle.WriteChunk, tally lifecycle.Tally, failures []lifecycle.Failure,
+	now time.Time, writing func()) (written lifecycle.Tally, err error) {
 	defer s.Pens.take(ctx)()
 	writing()
 	ctx, span := startSpan(ctx, s.Tracer, "write chunk")
 	defer func() { endSpan(span, err) }()
-	return s.write(ctx, chunk, decided, tally, failures, now)
+	return s.write(ctx, chunk, decided, whole, tally, failures, now)
 }
 
-// write writes the decisions and closes the chunk. Where the database refuses the page as a whole, it is halved until the
+// write writes the decisions, for which whole was prepared, and closes the chunk. Where the database refuses the page as a whole, it is halved until the
 // record that it refuses stands alone: that one becomes a failure, and the others go through.
 //
 // So it does where the page has failed patience times for whatever reason: a sweep must come to an end.
-func (s *Sweeper) write(ctx context.Context, chunk lifecycle.Chunk, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time) (lifecycle.Tally, error) {
+func (s *Sweeper) write(ctx context.Context, chunk lifecycle.Chunk, decided []lifecycle.Decided, whole lifecycle.WriteChunk, tally lifecycle.Tally, failures []lifecycle.Failure,
+	now time.Time) (lifecycle.Tally, error) {
 	ref, insist := chunk.ChunkRef, chunk.Attempts >= patience
 	tally.Failed = int64(len(failures))
 	var err error
 	if !insist {
-		written, err := s.Store.ApplyChunk(ctx, ref, decided, tally, failures, now)
+		written, err := whole(ctx, tally, failures, now)
 		if err == nil || ctx.Err() != nil || !errors.Is(err, lifecycle.ErrRefusedByDatabase) {
 			return written, err
 		}

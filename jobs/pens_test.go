@@ -18,9 +18,10 @@ import (
 // A slow store lets nobody through who writes a chunk before it is told to.
 type slow struct {
 	jobs.Store
-	goOn    chan struct{}
-	read    atomic.Int32 // chunks
-	writing atomic.Int32 // at this moment
+	goOn     chan struct{}
+	read     atomic.Int32 // chunks
+	prepared atomic.Int32 // chunks
+	writing  atomic.Int32 // at this moment
 }
 
 func newSlow(store jobs.Store) *slow { return &slow{Store: store, goOn: make(chan struct{})} }
@@ -30,11 +31,15 @@ func (s *slow) DueRecords(ctx context.Context, c lifecycle.Chunk, rules []lifecy
 	return s.Store.DueRecords(ctx, c, rules, asOf)
 }
 
-func (s *slow) ApplyChunk(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, at time.Time) (lifecycle.Tally, error) {
-	s.writing.Add(1)
-	defer s.writing.Add(-1)
-	<-s.goOn
-	return s.Store.ApplyChunk(ctx, ref, decided, tally, failures, at)
+func (s *slow) PrepareChunk(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided) lifecycle.WriteChunk {
+	write := s.Store.PrepareChunk(ctx, ref, decided)
+	s.prepared.Add(1)
+	return func(ctx context.Context, tally lifecycle.Tally, failures []lifecycle.Failure, at time.Time) (lifecycle.Tally, error) {
+		s.writing.Add(1)
+		defer s.writing.Add(-1)
+		<-s.goOn
+		return write(ctx, tally, failures, at)
+	}
 }
 
 // twoSlowChunks is a deployment in which a sweep of two chunks is cut, by the machine's clock.
@@ -59,6 +64,7 @@ func TestNextChunkIsDecidedOnWhileOneIsWritten(t *testing.T) {
 		working.Go(func() { require.NoError(t, d.sweeper.DoChunks(t.Context(), d.bell.chunks)) })
 		synctest.Wait()
 		require.EqualValues(t, 2, store.read.Load())
+		require.EqualValues(t, 2, store.prepared.Load())
 		require.EqualValues(t, 1, store.writing.Load(), "with one pen")
 		close(store.goOn)
 		working.Wait()
@@ -132,11 +138,14 @@ type frail struct {
 	panicked atomic.Bool
 }
 
-func (s *frail) ApplyChunk(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, at time.Time) (lifecycle.Tally, error) {
-	if s.panicked.CompareAndSwap(false, true) {
-		panic("a fault of ours")
+func (s *frail) PrepareChunk(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided) lifecycle.WriteChunk {
+	write := s.Store.PrepareChunk(ctx, ref, decided)
+	return func(ctx context.Context, tally lifecycle.Tally, failures []lifecycle.Failure, at time.Time) (lifecycle.Tally, error) {
+		if s.panicked.CompareAndSwap(false, true) {
+			panic("a fault of ours")
+		}
+		return write(ctx, tally, failures, at)
 	}
-	return s.Store.ApplyChunk(ctx, ref, decided, tally, failures, at)
 }
 
 func TestWorkerOutlivesAPanic(t *testing.T) {

@@ -81,7 +81,10 @@ type ChunkStore interface {
 	// changed and skipped. A record whose version has moved is skipped. A chunk that is closed already changes nothing.
 	ApplyChunk(ctx context.Context, claimed lifecycle.ChunkRef, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, at time.Time) (lifecycle.Tally, error)
 
-	// ApplyPart does the same for a few records of a chunk, and leaves it open.
+	// PrepareChunk does beforehand what of ApplyChunk needs no transaction, and answers with what does the rest.
+	PrepareChunk(ctx context.Context, claimed lifecycle.ChunkRef, decided []lifecycle.Decided) lifecycle.WriteChunk
+
+	// ApplyPart does the same as ApplyChunk for a few records of a chunk, and leaves it open.
 	ApplyPart(ctx context.Context, claimed lifecycle.ChunkRef, decided []lifecycle.Decided) (lifecycle.Tally, error)
 
 	// Recipients counts who would be told, for each audience that there is somebody in.

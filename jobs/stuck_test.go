@@ -43,11 +43,14 @@ func (s *troubled) refuses(decided []lifecycle.Decided) bool {
 	return slices.ContainsFunc(decided, func(d lifecycle.Decided) bool { return d.Record.ID == s.poison })
 }
 
-func (s *troubled) ApplyChunk(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, at time.Time) (lifecycle.Tally, error) {
-	if s.refuses(decided) {
-		return lifecycle.Tally{}, errors.New("canceling statement")
+func (s *troubled) PrepareChunk(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided) lifecycle.WriteChunk {
+	write := s.Store.PrepareChunk(ctx, ref, decided)
+	return func(ctx context.Context, tally lifecycle.Tally, failures []lifecycle.Failure, at time.Time) (lifecycle.Tally, error) {
+		if s.refuses(decided) {
+			return lifecycle.Tally{}, errors.New("canceling statement")
+		}
+		return write(ctx, tally, failures, at)
 	}
-	return s.Store.ApplyChunk(ctx, ref, decided, tally, failures, at)
 }
 
 func (s *troubled) ApplyPart(ctx context.Context, ref lifecycle.ChunkRef, decided []lifecycle.Decided) (lifecycle.Tally, error) {

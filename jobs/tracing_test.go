@@ -89,7 +89,7 @@ func TestOneTraceLeadsFromARequestToTheLastLetter(t *testing.T) {
 		found += attributeOf(chunk, "tenure.changed").AsInt64()
 	}
 	require.EqualValues(t, 25, found)
-	for _, name := range []string{"read chunk", "decide chunk", "write chunk"} {
+	for _, name := range []string{"read chunk", "decide chunk", "prepare chunk", "write chunk"} {
 		require.Len(t, named(kept, name), 3)
 		require.Equal(t, "do chunk", above(named(kept, name)[0]))
 	}

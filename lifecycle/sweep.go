@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"time"
@@ -243,6 +244,9 @@ type ChunkRef struct {
 func (c ChunkRef) String() string {
 	return strconv.FormatInt(c.Sweep, 10) + "-" + strconv.Itoa(c.N) + "-" + strconv.Itoa(c.Claim)
 }
+
+// WriteChunk writes what was decided on a chunk and prepared for that, and closes the chunk with tally, to which it adds what became of it.
+type WriteChunk func(ctx context.Context, tally Tally, failures []Failure, now time.Time) (Tally, error)
 
 // A ChunkState says how far a chunk has come.
 type ChunkState string

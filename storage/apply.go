@@ -28,17 +28,17 @@ func (db *DB) Apply(ctx context.Context, decided []lifecycle.Decided) (tally lif
 // and the greatest lateness. A decision that moves nothing but the next timer is written and counted as skipped: there was
 // nothing left to do.
 func apply(ctx context.Context, s session, decided []lifecycle.Decided) (lifecycle.Tally, error) {
-	tally, _, err := applied(ctx, s, decided)
+	tally, _, err := applied(ctx, s, unprepared(decided))
 	return tally, err
 }
 
 // applied is apply, and says which of the decisions that are not empty were written.
-func applied(ctx context.Context, s session, decided []lifecycle.Decided) (tally lifecycle.Tally, changed []lifecycle.Decided, err error) {
-	decided, late, err := unlessPaused(ctx, s, byKey(decided))
+func applied(ctx context.Context, s session, d *prepared) (tally lifecycle.Tally, changed []lifecycle.Decided, err error) {
+	decided, late, err := unlessPaused(ctx, s, d.decided)
 	if err != nil {
 		return lifecycle.Tally{}, nil, err
 	}
-	written, err := updateRelationships(ctx, s, decided)
+	written, err := updateRelationships(ctx, s, decided, d)
 	if err != nil {
 		return lifecycle.Tally{}, nil, err
 	}
@@ -49,7 +49,7 @@ func applied(ctx context.Context, s session, decided []lifecycle.Decided) (tally
 	for i := range changed {
 		tally.Lateness = max(tally.Lateness, changed[i].Lateness())
 	}
-	if err := insertEvents(ctx, s, changed); err != nil {
+	if err := insertEventRows(ctx, s, d.eventRowsOf(changed)); err != nil {
 		return lifecycle.Tally{}, nil, err
 	}
 	if err := writeAccess(ctx, s, changed); err != nil {
@@ -61,7 +61,7 @@ func applied(ctx context.Context, s session, decided []lifecycle.Decided) (tally
 	if err := announce(ctx, s, changed); err != nil {
 		return lifecycle.Tally{}, nil, err
 	}
-	if tally.Notices, err = insertNotices(ctx, s, changed); err != nil {
+	if tally.Notices, err = insertNotices(ctx, s, changed, d); err != nil {
 		return lifecycle.Tally{}, nil, err
 	}
 	return tally, changed, bury(ctx, s, changed)
@@ -125,12 +125,26 @@ func unlessPaused(ctx context.Context, s session, decided []lifecycle.Decided) (
 	return left, late, nil
 }
 
-// An updateRow is a record as it is to be, the version that it must still have, and whether a timer has taken effect: then it must
-// not be on hold.
-type updateRow struct {
-	relationshipRow
-	Was   int64 `json:"was"`
-	Fires bool  `json:"fires"`
+// A clockRow is what a decision moves of a record, the version that the record must still have, and whether a timer has taken effect:
+// then it must not be on hold.
+type clockRow struct {
+	Key        int64              `json:"key"`
+	Was        int64              `json:"was"`
+	Fires      bool               `json:"fires"`
+	Version    int64              `json:"version"`
+	ModifiedAt dbTime             `json:"modified_at"`
+	EndAt      dbTime             `json:"end_at"`
+	WarnAfter  dbTime             `json:"warn_after"`
+	NextAt     dbTime             `json:"next_at"`
+	NextRule   lifecycle.RuleName `json:"next_rule"`
+	Assigned   int                `json:"assigned"`
+	Status     lifecycle.Status   `json:"status"`
+}
+
+func clockRowOf(d *lifecycle.Decided) clockRow {
+	r := &d.Record
+	return clockRow{Key: d.Key, Was: d.Version, Fires: len(d.Fired()) > 0, Version: r.Version, ModifiedAt: at(r.Modified), EndAt: at(r.End),
+		WarnAfter: at(r.WarnAfter), NextAt: at(d.Next.At), NextRule: d.Next.Rule, Assigned: r.Assigned, Status: r.Status}
 }
 
 // Both tables are guarded by the row of the clock: nobody changes an agreement without having changed that.
@@ -169,30 +183,30 @@ func rewrites(d *lifecycle.Decided) bool {
 }
 
 // updateRelationships writes the records that are still at their version and that no hold forbids to change, and says which they were.
-func updateRelationships(ctx context.Context, s session, decided []lifecycle.Decided) (written map[int64]bool, err error) {
-	rows := make([]updateRow, len(decided))
-	for i := range decided {
-		rows[i] = updateRow{rowOf(decided[i].Key, &decided[i].Decision), decided[i].Version, len(decided[i].Fired()) > 0}
+func updateRelationships(ctx context.Context, s session, decided []lifecycle.Decided, from *prepared) (written map[int64]bool, err error) {
+	update, err := from.updateOf(s, decided)
+	if err != nil {
+		return nil, err
 	}
 	var keys []int64
-	if err := s.list(ctx, &keys, updateClocks, args{"rows": page[updateRow](rows)}); err != nil {
+	if err := update.list(ctx, s, &keys); err != nil {
 		return nil, err
 	}
 	written = make(map[int64]bool, len(keys))
 	for _, key := range keys {
 		written[key] = true
 	}
-	var rewritten []updateRow
+	var rewritten []relationshipRow
 	for i := range decided {
 		if written[decided[i].Key] && rewrites(&decided[i]) {
-			rewritten = append(rewritten, rows[i])
+			rewritten = append(rewritten, rowOf(decided[i].Key, &decided[i].Decision))
 		}
 	}
 	if len(rewritten) == 0 {
 		return written, nil
 	}
 	for _, statement := range []string{updateAgreements, updateStays} {
-		if _, err := s.exec(ctx, statement, args{"rows": page[updateRow](rewritten)}); err != nil {
+		if _, err := s.exec(ctx, statement, args{"rows": page[relationshipRow](rewritten)}); err != nil {
 			return nil, err
 		}
 	}

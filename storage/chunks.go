@@ -94,13 +94,26 @@ func (db *DB) KeepChunk(ctx context.Context, claimed lifecycle.ChunkRef, leaseUn
 // changed and skipped, the letters to be sent and the greatest lateness; all of it in one transaction. Where the chunk is
 // closed already, or the claim is not the current one, it changes nothing and answers with the zero tally.
 func (db *DB) ApplyChunk(ctx context.Context, claimed lifecycle.ChunkRef, decided []lifecycle.Decided, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time) (closed lifecycle.Tally, err error) {
+	return db.applyChunk(ctx, claimed, unprepared(decided), tally, failures, now)
+}
+
+// PrepareChunk does what of [DB.ApplyChunk] needs no transaction, so that it can be done while another chunk is written, and answers with
+// what does the rest. That is no promise: what is written is what holds when it is.
+func (db *DB) PrepareChunk(ctx context.Context, claimed lifecycle.ChunkRef, decided []lifecycle.Decided) lifecycle.WriteChunk {
+	d := db.prepare(ctx, decided)
+	return func(ctx context.Context, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time) (lifecycle.Tally, error) {
+		return db.applyChunk(ctx, claimed, d, tally, failures, now)
+	}
+}
+
+func (db *DB) applyChunk(ctx context.Context, claimed lifecycle.ChunkRef, d *prepared, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time) (closed lifecycle.Tally, err error) {
 	err = db.writeThroughGate(ctx, "write chunk "+claimed.String(), func(s session) error {
 		closed = lifecycle.Tally{}
 		late, held, err := holdsChunk(ctx, s, claimed)
 		if err != nil || !held {
 			return err
 		}
-		written, err := applyCounting(ctx, s, decided, late)
+		written, err := applyCounting(ctx, s, d, late)
 		if err != nil {
 			return err
 		}
@@ -126,7 +139,7 @@ func (db *DB) ApplyPart(ctx context.Context, claimed lifecycle.ChunkRef, decided
 		if err != nil || !held {
 			return err
 		}
-		if tally, err = applyCounting(ctx, s, decided, late); err != nil {
+		if tally, err = applyCounting(ctx, s, unprepared(decided), late); err != nil {
 			return err
 		}
 		_, err = s.exec(ctx, `UPDATE chunks SET latenesses = :latenesses WHERE`+thisClaim, ofClaim(claimed, args{"latenesses": latenessText(late)}))

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"time"
@@ -154,5 +155,26 @@ func upsertContacts(ctx context.Context, s session, rows []contactRow) error {
 		DO UPDATE SET mail = excluded.mail, display_name = excluded.display_name, language = excluded.language,
 			time_zone = excluded.time_zone, digest = excluded.digest`,
 		args{"rows": page[contactRow](rows)})
-	return err
+	if err != nil {
+		return err
+	}
+	return markContacts(ctx, s, metaContactsWritten)
+}
+
+// The rows of table meta in which whoever changes contacts leaves a mark of their own. There are two, so that to remove somebody does not have to
+// wait for the end of a long import.
+const (
+	metaContactsWritten = "contactsWritten"
+	metaContactsRemoved = "contactsRemoved"
+)
+
+func markContacts(ctx context.Context, s session, name string) error {
+	return setMeta(ctx, s, metaValue{name, rand.Text()})
+}
+
+// contactsMark is another one whenever contacts have changed.
+func contactsMark(ctx context.Context, s session) (mark string, err error) {
+	var marks []string
+	err = s.list(ctx, &marks, `SELECT value FROM meta WHERE name IN ('`+metaContactsWritten+`', '`+metaContactsRemoved+`') ORDER BY name`, nil)
+	return strings.Join(marks, " "), err
 }

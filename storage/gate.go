@@ -12,9 +12,10 @@ import "context"
 // Whoever goes through writes a page of rows, and has each of them looked up in an index until the transaction ends. Left to itself
 // PostgreSQL would now and then read a whole table instead, which pays for one statement and not for a hundred.
 const (
-	enterGate = `SELECT pg_advisory_xact_lock_shared(1952804469, hashtext(current_schema())),
-		set_config('enable_hashjoin', 'off', TRUE), set_config('enable_mergejoin', 'off', TRUE)`
-	shutGate = `SELECT pg_advisory_xact_lock(1952804469, hashtext(current_schema()))`
+	enterGate = `SELECT pg_advisory_xact_lock_shared(1952804469, hashtext(current_schema())), ` + pagesByIndex
+	shutGate  = `SELECT pg_advisory_xact_lock(1952804469, hashtext(current_schema()))`
+
+	pagesByIndex = `set_config('enable_hashjoin', 'off', TRUE), set_config('enable_mergejoin', 'off', TRUE)`
 )
 
 func atGate(ctx context.Context, s session, statement string) error {

@@ -14,12 +14,12 @@ import (
 const punctual = time.Minute
 
 // applyCounting is apply, and counts into late how late what was written is, without the time in which nobody could have done it.
-func applyCounting(ctx context.Context, s session, decided []lifecycle.Decided, late lifecycle.Latenesses) (lifecycle.Tally, error) {
-	held, err := readStandstills(ctx, s, decided) // before the records change
+func applyCounting(ctx context.Context, s session, d *prepared, late lifecycle.Latenesses) (lifecycle.Tally, error) {
+	held, err := d.standstills(ctx, s) // before the records change
 	if err != nil {
 		return lifecycle.Tally{}, err
 	}
-	tally, changed, err := applied(ctx, s, decided)
+	tally, changed, err := applied(ctx, s, d)
 	if err != nil {
 		return lifecycle.Tally{}, err
 	}

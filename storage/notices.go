@@ -42,11 +42,11 @@ const noticeColumns = `relationship_key, version, ordinal, kind, stage, end_at, 
 // is none: that somebody should have been told is not forgotten. It counts those that are to be sent.
 //
 // As for events, the version that they tell of has just been won, so they are there for the first time.
-func insertNotices(ctx context.Context, s session, decided []lifecycle.Decided) (toSend int64, err error) {
+func insertNotices(ctx context.Context, s session, decided []lifecycle.Decided, from *prepared) (toSend int64, err error) {
 	if !slices.ContainsFunc(decided, func(d lifecycle.Decided) bool { return len(d.Notices) > 0 }) {
 		return 0, nil
 	}
-	there, err := readAudiences(ctx, s, decided)
+	there, err := from.audiencesOf(ctx, s, decided)
 	if err != nil {
 		return 0, err
 	}

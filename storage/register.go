@@ -375,6 +375,6 @@ func insertTold(ctx context.Context, s session, decided []lifecycle.Decided) err
 	if err := announce(ctx, s, decided); err != nil {
 		return err
 	}
-	_, err := insertNotices(ctx, s, decided)
+	_, err := insertNotices(ctx, s, decided, &prepared{})
 	return err
 }

@@ -21,7 +21,7 @@ func ofWorker(concurrency int) garbageRoom {
 }
 
 // ofLook is for a command that looks at everything once, page by page.
-func ofLook() garbageRoom { return garbageRoom{percent: 300, limit: 160 * mebi} }
+func ofLook() garbageRoom { return garbageRoom{percent: 300, limit: 152 * mebi} }
 
 // ofSimulation is for a run that holds nearly everything in its database, whose memory is none of Go's.
 func ofSimulation() garbageRoom { return garbageRoom{percent: 400, limit: math.MaxInt64} }
