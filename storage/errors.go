@@ -27,6 +27,7 @@ var (
 	ErrClockMoved   = errors.New("somebody else has moved the test clock in between")
 	ErrTokenExists  = errors.New("a token of this name exists")
 	ErrImportIsOver = errors.New("the import is over")
+	ErrTorn         = errors.New("what failed cannot be undone here, so that this scratch database is of no use any more; begin again")
 	ErrNotNarrow    = errors.New("nothing is left out, and everything at once is more likely a mistake than a wish; say which are meant")
 )
 

@@ -82,8 +82,12 @@ const sameLetter = ` n.relationship_key = r.relationship_key AND n.version = r.v
 // letterOrder is that of the primary key.
 const letterOrder = ` n.relationship_key, n.version, n.ordinal `
 
-const letterFields = `SELECT n.relationship_key, n.version, n.ordinal, n.kind, n.stage, n.end_at AS notice_end_at, n.due_at, n.recorded_at,
-		n.status AS notice_status, n.reason, n.tenant_id, n.role, n.mail, n.recipient_name, n.language, n.time_zone, n.channel, n.endpoint,
+// letterFacts are what a notice tells of, whom, and what has become of it.
+const letterFacts = `SELECT n.relationship_key, n.version, n.ordinal, n.kind, n.stage, n.end_at AS notice_end_at, n.due_at, n.recorded_at,
+		n.status AS notice_status, n.reason, n.tenant_id, n.role, n.mail, n.language, n.channel, n.endpoint, `
+
+// letterFields are all that is known of a letter.
+const letterFields = letterFacts + `n.recipient_name, n.time_zone,
 		n.claim, n.attempts, n.in_doubt, n.unknown, n.ready_at, n.last_error, n.sent_at, n.settled_at, n.erased, n.digest_at,
 		n.digest AS in_digest, n.note, n.noted_by, n.traceparent, `
 
@@ -99,8 +103,7 @@ var (
 )
 
 // selectNotices reads of relationships what is left of one that was deleted, and takes all of them for such.
-const selectNotices = letterFields + `COALESCE(t.id, d.id, '') AS "of.id", COALESCE(t.partner_id, d.partner_id, '') AS "of.partner_id",
-		COALESCE(t.display_name, d.display_name, '') AS "of.display_name"
+const selectNotices = letterFacts + `COALESCE(t.id, d.id, '') AS "of.id"
 	FROM notices AS n LEFT JOIN agreements AS t ON t.key = n.relationship_key LEFT JOIN tombstones AS d ON d.key = n.relationship_key `
 
 // ofAnyRelationship is [ofRelationship] where there may be none, as there is none of a digest; of a draft that was deleted

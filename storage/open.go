@@ -30,6 +30,9 @@ type DB struct {
 	mark     atomic.Pointer[time.Time] // the high-water mark as this process left it; nil: it does not know
 	late     lateLog
 	nowhere  []string // channels that lead nowhere; see PassAtOnce
+	solitary bool     // SQLite: a scratch file with one connection
+	tears    bool     // nothing that fails is undone; see ForgoUndoing
+	torn     atomic.Pointer[error]
 }
 
 // Open opens a database for reading and writing. The URL is one of
@@ -188,6 +191,9 @@ func withoutPassword(err error, password string) error {
 
 // usable says whether the tables are there. It asks until they are, then never again.
 func (db *DB) usable(ctx context.Context) error {
+	if torn := db.torn.Load(); torn != nil {
+		return *torn
+	}
 	if db.migrated.Load() {
 		return nil
 	}

@@ -18,6 +18,7 @@ type session struct {
 	dialect *dialect
 	conn    *sqlx.Conn // that a transaction has to itself; nil outside of one
 	nowhere []string   // the database's
+	tears   bool       // the database's
 }
 
 // args are the named parameters of a query.
@@ -150,13 +151,20 @@ func (db *DB) once(ctx context.Context, fn func(session) error) error {
 		return err
 	}
 	defer tx.end() //nolint:errcheck // after a commit there is nothing to undo; before it, fn's error matters
-	if err := fn(tx.session); err != nil {
+	before, err := tx.changes(ctx)
+	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil { // nobody waits for it any more
-		return err
+	if err = fn(tx.session); err == nil {
+		err = ctx.Err() // perhaps nobody waits for it any more
 	}
-	return tx.Commit()
+	if err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		return tx.tear(before, err)
+	}
+	return nil
 }
 
 // A transaction is open until its end.
@@ -195,7 +203,7 @@ func (db *DB) begin(ctx context.Context) (*transaction, error) {
 		db.yield()
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &transaction{session{tx, db.dialect, conn, db.nowhere}, tx, db, letGo}, nil
+	return &transaction{session{tx, db.dialect, conn, db.nowhere, db.tears}, tx, db, letGo}, nil
 }
 
 // watch has the connection cut where ctx ends and the transaction on it does not.

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -11,8 +12,8 @@ import (
 // What a simulation asks of its database and no deployment does. What comes out of it is the same without; it comes sooner.
 
 // listIndexes serve lists, pages and erasing, which a simulation has none of. Each is written to by imports or sweeps.
-var listIndexes = []string{"agreements_by_name", "agreements_global_admin", "agreements_of_customer", "agreements_of_partner", "clocks_ended",
-	"clocks_ends", "notices_to_erase"}
+var listIndexes = []string{"agreements_by_name", "agreements_global_admin", "agreements_of_customer", "agreements_of_customer_names",
+	"agreements_of_partner", "clocks_ended", "clocks_ends", "notices_to_erase"}
 
 // ForgoLists takes away the indexes that only serve whoever looks at the deployment. It is for a scratch file of SQLite that goes when the
 // process does: nothing brings them back.
@@ -28,6 +29,49 @@ func (db *DB) ForgoLists(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// ForgoUndoing does without the journal out of which SQLite undoes what has failed halfway. It is for a scratch file with one connection: once
+// something fails after it has written, nobody knows what is in the file, and everything else is refused with that failure ([ErrTorn]).
+// Imports need the journal, and come before.
+func (db *DB) ForgoUndoing(ctx context.Context) error {
+	if !db.solitary {
+		return said("do without a journal", errors.New("only a solitary scratch file can"))
+	}
+	if err := db.usable(ctx); err != nil {
+		return said("do without a journal", err)
+	}
+	var mode string
+	if err := db.pool.GetContext(ctx, &mode, "PRAGMA journal_mode = OFF"); err != nil {
+		return said("do without a journal", err)
+	}
+	if mode != "off" {
+		return said("do without a journal", fmt.Errorf("SQLite stays with the journal mode %q", mode))
+	}
+	db.tears = true
+	return nil
+}
+
+// changes counts the rows that were ever written on the one connection, where nothing can be undone.
+func (tx *transaction) changes(ctx context.Context) (n int64, err error) {
+	if tx.db.tears {
+		err = tx.get(ctx, &n, "SELECT total_changes()", nil)
+	}
+	return n, err
+}
+
+// tear remembers a failure that cannot be undone: one after something was written, or of a statement that may have written a part.
+func (tx *transaction) tear(before int64, failure error) error {
+	if !tx.db.tears {
+		return failure
+	}
+	now, err := tx.changes(context.Background())
+	if code, _ := codes(failure); code == 0 && err == nil && now == before {
+		return failure
+	}
+	torn := fmt.Errorf("%w: %w", ErrTorn, failure)
+	tx.db.torn.CompareAndSwap(nil, &torn)
+	return torn
 }
 
 // PassAtOnce says that these channels lead nowhere, and that whoever writes letters to them delivers right afterwards, at the same instant:

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -98,5 +99,53 @@ func TestIndexesOfListsAreThereUntilTheyAreForgone(t *testing.T) {
 		require.Zero(t, left)
 		queue(t, db, 2)
 		require.Len(t, letters(t, db, withStatus(lifecycle.NoticeQueued)), 2)
+	})
+}
+
+func TestWhatCannotBeUndoneIsTheEndOfASimulation(t *testing.T) {
+	db := migrated(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db")+"?solitary", Sandbox)
+	load(t, db, active(1, start), active(2, start))
+	require.NoError(t, db.ForgoUndoing(ctx))
+	_, err := db.ImportRelationships(ctx, incoming(active(3, start)), policy, start)
+	require.ErrorContains(t, err, "imports rely on that")
+
+	refused := errors.New("refused")
+	require.ErrorIs(t, db.write(ctx, "decide", func(session) error { return refused }), refused)
+	mustRead(t, db, id(1)) // nothing had been written, so nothing was to be undone
+
+	halfway := func(s session) error {
+		if _, err := s.exec(ctx, "UPDATE clocks SET version = version + 1", nil); err != nil {
+			return err
+		}
+		return refused
+	}
+	err = db.write(ctx, "write half of it", halfway)
+	require.ErrorIs(t, err, ErrTorn)
+	require.ErrorIs(t, err, refused)
+	for doing, err := range map[string]error{
+		"read":  db.read(ctx, "read", func(session) error { return nil }),
+		"write": db.write(ctx, "write", func(session) error { return nil }),
+		"walk":  db.EachEvent(ctx, func(lifecycle.Event) error { return nil }),
+	} {
+		require.ErrorIs(t, err, ErrTorn, doing)
+		require.ErrorIs(t, err, refused, doing)
+	}
+}
+
+func TestAStatementThatFailsHalfwayIsTheEndOfASimulation(t *testing.T) {
+	db := migrated(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db")+"?solitary", Sandbox)
+	load(t, db, active(1, start), active(2, start))
+	require.NoError(t, db.ForgoUndoing(ctx))
+	err := db.write(ctx, "take a key twice", func(s session) error {
+		_, err := s.exec(ctx, "UPDATE clocks SET key = 7", nil) // the second of the two has no room
+		return err
+	})
+	require.ErrorIs(t, err, ErrTorn)
+	require.ErrorIs(t, db.read(ctx, "read", func(session) error { return nil }), ErrTorn)
+}
+
+func TestOnlyAScratchFileDoesWithoutUndoing(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		require.ErrorContains(t, db.ForgoUndoing(ctx), "only a solitary scratch file can")
 	})
 }

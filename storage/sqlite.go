@@ -78,6 +78,7 @@ func (db *DB) openSolitary(path string) error {
 		return err
 	}
 	db.pool.SetMaxOpenConns(1)
+	db.solitary = true
 	return nil
 }
 

@@ -75,6 +75,9 @@ func (c *simulateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := s.db.ForgoUndoing(a.ctx); err != nil {
+		return err
+	}
 	bar := newProgress(a.stderr, "simulating")
 	err = s.live(a.ctx, from, until, step, actions, func(at time.Time) {
 		bar.at(int64(at.Sub(from)/time.Hour), int64(until.Sub(from)/time.Hour), at.Format(time.DateOnly))
