@@ -95,6 +95,26 @@ type Audience struct {
 	Role     Role
 }
 
+// A Headcount is how many people there are in audiences: by role, and then by tenant, which is found several times as fast as by both
+// at once.
+type Headcount map[Role]map[string]int64
+
+// Of is how many there are in an audience, and whether that is known.
+func (h Headcount) Of(a Audience) (people int64, known bool) {
+	people, known = h[a.Role][a.TenantID]
+	return people, known
+}
+
+// Put says how many there are in an audience.
+func (h Headcount) Put(a Audience, people int64) {
+	of := h[a.Role]
+	if of == nil {
+		of = map[string]int64{}
+		h[a.Role] = of
+	}
+	of[a.TenantID] = people
+}
+
 // A Contact is a person who holds a role in a tenant, and how to reach them.
 type Contact struct {
 	TenantID    string

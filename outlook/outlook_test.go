@@ -43,12 +43,12 @@ func (f *fixed) Next(context.Context) (func() ([]lifecycle.Stored, []lifecycle.F
 	return func() ([]lifecycle.Stored, []lifecycle.Failure) { return records, failures }, true, nil
 }
 
-func (f *fixed) People(_ context.Context, audiences []lifecycle.Audience) (map[lifecycle.Audience]int64, bool, error) {
+func (f *fixed) People(_ context.Context, audiences []lifecycle.Audience) (lifecycle.Headcount, bool, error) {
 	f.asked.Add(1)
-	people := map[lifecycle.Audience]int64{}
+	people := lifecycle.Headcount{}
 	for _, a := range audiences {
 		if a.Role == lifecycle.AdminAgents {
-			people[a] = 2
+			people.Put(a, 2)
 		}
 	}
 	return people, f.all, nil

@@ -13,7 +13,8 @@ import (
 type people struct {
 	records Records
 	mu      sync.RWMutex
-	known   map[lifecycle.Audience]int64
+	known   lifecycle.Headcount
+	learnt  int  // audiences, one by one
 	all     bool // in an audience that is not known there is nobody
 }
 
@@ -21,7 +22,7 @@ type people struct {
 const mostKnown = 200_000
 
 func newPeople(records Records) *people {
-	return &people{records: records, known: map[lifecycle.Audience]int64{}}
+	return &people{records: records, known: lifecycle.Headcount{}}
 }
 
 // tell says of all steps to how many they are told.
@@ -52,7 +53,7 @@ func (p *people) tellKnown(items []*Item) (missing []lifecycle.Audience) {
 	return missing
 }
 
-func (p *people) learn(audiences []lifecycle.Audience, found map[lifecycle.Audience]int64, all bool) {
+func (p *people) learn(audiences []lifecycle.Audience, found lifecycle.Headcount, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.all {
@@ -62,12 +63,14 @@ func (p *people) learn(audiences []lifecycle.Audience, found map[lifecycle.Audie
 		p.known, p.all = found, true
 		return
 	}
-	if len(p.known) > mostKnown {
+	if p.learnt > mostKnown {
 		clear(p.known)
+		p.learnt = 0
 	}
+	p.learnt += len(audiences)
 	for _, audience := range audiences {
-		n := found[audience]
+		n, _ := found.Of(audience)
 		audience.TenantID = strings.Clone(audience.TenantID) // which otherwise keeps the memory of a whole page
-		p.known[audience] = n
+		p.known.Put(audience, n)
 	}
 }

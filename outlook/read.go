@@ -18,7 +18,7 @@ type Records interface {
 
 	// People counts who holds a role in a tenant, for each audience that there is somebody in. all says that the answer has every such
 	// audience, asked for or not; then nobody changes it any more. It is asked from many goroutines.
-	People(ctx context.Context, audiences []lifecycle.Audience) (people map[lifecycle.Audience]int64, all bool, err error)
+	People(ctx context.Context, audiences []lifecycle.Audience) (people lifecycle.Headcount, all bool, err error)
 }
 
 // A pageOf is a page on its way through the workers.

@@ -46,7 +46,7 @@ func Steps(was *lifecycle.Record, d *lifecycle.Decision) []Step {
 }
 
 // tell says to how many the notices go, as far as their audiences are known; those that are not are missing.
-func (s *Step) tell(known map[lifecycle.Audience]int64, missing []lifecycle.Audience) []lifecycle.Audience {
+func (s *Step) tell(known lifecycle.Headcount, missing []lifecycle.Audience) []lifecycle.Audience {
 	for i := range s.Notices {
 		n := &s.Notices[i]
 		for j, to := range n.To {
@@ -59,7 +59,7 @@ func (s *Step) tell(known map[lifecycle.Audience]int64, missing []lifecycle.Audi
 			case to.Endpoint:
 				tell.Recipients = 1
 			default:
-				people, ok := known[to.Audience]
+				people, ok := known.Of(to.Audience)
 				if tell.Recipients = people; people == 0 {
 					tell.Unsaid = lifecycle.NobodyToTell
 				}

@@ -57,20 +57,30 @@ func countPeople(ctx context.Context, s session, audiences []lifecycle.Audience)
 	return people, err
 }
 
+// countAudiences is [countPeople] by role and tenant.
+func countAudiences(ctx context.Context, s session, audiences []lifecycle.Audience) (lifecycle.Headcount, error) {
+	found, err := countPeople(ctx, s, audiences)
+	people := make(lifecycle.Headcount, 2)
+	for a, n := range found {
+		people.Put(a, n)
+	}
+	return people, err
+}
+
 // countEverybody is [countPeople] for all audiences that there are; nil where they are more than most. In the order of their key
 // PostgreSQL counts them as it comes upon them, without a hash table that it may have to write to disk.
-func countEverybody(ctx context.Context, s session, most int) (map[lifecycle.Audience]int64, error) {
+func countEverybody(ctx context.Context, s session, most int) (lifecycle.Headcount, error) {
 	rows, n, err := readPage(ctx, s, `SELECT CAST(0 AS BIGINT) AS key, tenant_id, role, count(*) AS people FROM contacts
 		GROUP BY tenant_id, role ORDER BY tenant_id, role LIMIT :most`, args{"most": most + 1}, most)
 	if err != nil || n > most {
 		return nil, err
 	}
-	people := make(map[lifecycle.Audience]int64, n)
+	people := lifecycle.Headcount{}
 	for range n {
 		rows.next()
 		rows.number("key")
 		a := lifecycle.Audience{TenantID: rows.text("tenant_id"), Role: lifecycle.Role(rows.text("role"))}
-		people[a] = rows.number("people")
+		people.Put(a, rows.number("people"))
 		if err := rows.spoilt(); err != nil {
 			return nil, fmt.Errorf("count people in tenant %s: %w", a.TenantID, err)
 		}
@@ -122,7 +132,10 @@ func (db *DB) RemoveContacts(ctx context.Context, q lifecycle.ContactQuery) (rem
 	}
 	err = db.write(ctx, doing, func(s session) error {
 		removed, err = s.exec(ctx, `DELETE FROM contacts AS c WHERE `+strings.Join(w.conditions, " AND "), w.args)
-		return err
+		if err != nil || removed == 0 {
+			return err
+		}
+		return markContacts(ctx, s, metaContactsRemoved)
 	})
 	return removed, err
 }

@@ -127,7 +127,8 @@ func countDue(ctx context.Context, s session, sweep *lifecycle.Sweep, most int64
 // foresee decides on every record that is due, page by page, and counts.
 func foresee(ctx context.Context, s session, e *examination) (*lifecycle.SweepPlan, error) {
 	plan := &lifecycle.SweepPlan{Records: map[lifecycle.RuleName]int64{}}
-	if err := s.get(ctx, &plan.Population, `SELECT count(*) FROM clocks`, nil); err != nil {
+	var err error
+	if plan.Population, err = population(ctx, s); err != nil {
 		return nil, err
 	}
 	paused, err := pausedByName(ctx, s)

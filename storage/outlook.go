@@ -4,11 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/jmoiron/sqlx"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -18,21 +17,26 @@ type OutlookQuery struct {
 	Partner string    // tenant id; empty: every partner's
 	DueBy   time.Time // only those whose stored timer is due by then, on hold or not; the zero time: all
 	Timers  bool      // only what timers go by: ids, names and the like stay empty, which is read several times as fast
+	Readers int       // connections that read at once, where the database is PostgreSQL; 0: one
 }
 
 // An Outlook is the database as it was at one moment, for looking ahead: relationships page by page in the order of their keys,
-// and who would be told. It may be used from several goroutines, of which one at a time gets its answer.
+// and who would be told. It may be used from several goroutines.
 type Outlook struct {
-	mu       sync.Mutex
-	snapshot *Snapshot
-	query    OutlookQuery
-	text     string
-	packed   *sqlx.Stmt // PostgreSQL: what reads a page; nil until the first
-	after    int64
-	over     bool
-	paused   []lifecycle.RuleName
-	asked    int                          // audiences, of which people were counted one by one
-	people   map[lifecycle.Audience]int64 // of everybody; nil: not counted, or too many
+	db     *DB
+	query  OutlookQuery
+	text   string
+	paused []lifecycle.RuleName
+	idle   chan *outlookReader // who reads, and does not at the moment
+
+	mu    sync.Mutex // of pages
+	after int64
+	over  bool
+	ahead *readAhead // nil: each page is read when it is asked for
+
+	counting sync.Mutex
+	asked    int                 // audiences, of which people were counted one by one
+	people   lifecycle.Headcount // of everybody; nil: not counted, or too many
 }
 
 // Outlook begins to look ahead. It has to be closed.
@@ -41,15 +45,28 @@ func (db *DB) Outlook(ctx context.Context, q OutlookQuery) (*Outlook, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Outlook{snapshot: snapshot, query: q, text: outlookText(&q)}
+	if q.Readers < 1 || db.dialect != postgres {
+		q.Readers = 1
+	}
+	o := &Outlook{db: db, query: q, text: outlookText(&q), idle: make(chan *outlookReader, q.Readers)}
 	if o.paused, err = pausedNow(ctx, snapshot.session); err != nil {
 		return nil, said("look ahead", errors.Join(err, snapshot.Close()))
 	}
+	o.idle <- &outlookReader{Snapshot: snapshot}
 	return o, nil
 }
 
 // Close ends it.
-func (o *Outlook) Close() error { return o.snapshot.Close() } // what was prepared on its connection goes with the transaction's end
+func (o *Outlook) Close() (err error) {
+	if o.ahead != nil {
+		o.ahead.end()
+	}
+	for range len(o.idle) {
+		r := <-o.idle
+		err = errors.Join(err, r.Close()) // what was prepared on its connection goes with the transaction's end
+	}
+	return err
+}
 
 // most is how many relationships are read at a time: enough to keep several processors busy, and no more of those that are looked
 // at closely, about which much is kept.
@@ -70,14 +87,15 @@ const allColumns = `t.key, t.partner_id, t.status, t.auto_extend, t.customer_id,
 	t.assigned, t.stayed, t.id, t.display_name, t.customer_name, t.duration, t.created_at, t.modified_at, t.activated_at, t.approved_at, t.roles`
 
 // outlookText reads a page. It goes by key, whatever is due: where much is due that is the order in which the table lies, and where
-// little is, PostgreSQL takes the index of what is due by itself. Both tables are told where the page begins: PostgreSQL does not
-// conclude it, and would read the clocks of all pages before.
+// little is, PostgreSQL takes the index of what is due by itself. Both tables are told where the page begins and where it ends at the
+// latest: PostgreSQL does not conclude it, and would read the clocks of all pages before.
 func outlookText(q *OutlookQuery) string {
 	columns := allColumns
 	if q.Timers {
 		columns = timerColumns
 	}
-	text := `SELECT ` + onClock(columns) + ` FROM agreements AS t JOIN clocks AS k ON k.key = t.key WHERE t.key > :after AND k.key > :after`
+	text := `SELECT ` + onClock(columns) + ` FROM agreements AS t JOIN clocks AS k ON k.key = t.key
+		WHERE t.key > :after AND t.key <= :up_to AND k.key > :after AND k.key <= :up_to`
 	if q.Partner != "" {
 		text += ` AND t.partner_id = :partner`
 	}
@@ -87,8 +105,8 @@ func outlookText(q *OutlookQuery) string {
 	return text + ` ORDER BY t.key LIMIT :most`
 }
 
-func (o *Outlook) args() args {
-	return args{"after": o.after, "partner": clean(strings.ToLower(o.query.Partner)), "due_by": at(o.query.DueBy), "most": o.query.most()}
+func (o *Outlook) args(after, upTo int64) args {
+	return args{"after": after, "up_to": upTo, "partner": clean(strings.ToLower(o.query.Partner)), "due_by": at(o.query.DueBy), "most": o.query.most()}
 }
 
 // Next reads a page. What it answers with makes the records, and may be called in another goroutine; those that cannot be read
@@ -99,33 +117,48 @@ func (o *Outlook) Next(ctx context.Context) (decode func() ([]lifecycle.Stored, 
 	if o.over {
 		return nil, false, nil
 	}
-	rows, n, err := o.read(ctx)
+	page, err := o.next(ctx)
 	if err != nil {
 		return nil, false, said("read relationships", err)
 	}
-	if o.over = n < o.query.most(); n == 0 {
+	if page.n == 0 {
+		o.over = true
 		return nil, false, nil
 	}
-	return func() ([]lifecycle.Stored, []lifecycle.Failure) { return recordsOf(rows, n, o.query.Timers, o.paused) }, true, nil
+	return func() ([]lifecycle.Stored, []lifecycle.Failure) {
+		return recordsOf(page.rows, page.n, o.query.Timers, o.paused)
+	}, true, nil
 }
 
-func (o *Outlook) read(ctx context.Context) (outlookRows, int, error) {
-	if o.snapshot.dialect != postgres {
-		return readRows(ctx, o.snapshot.session, o.text, o.args(), o.query.most(), &o.after)
+// next is the next page; one without rows where there is none.
+func (o *Outlook) next(ctx context.Context) (page outlookPage, err error) {
+	if o.ahead != nil {
+		return o.ahead.next(ctx)
 	}
-	text, values, err := o.snapshot.bound(packed(o.text), o.args())
-	if err != nil {
-		return nil, 0, err
+	if page, err = o.read(ctx, o.after, math.MaxInt64); err != nil {
+		return page, err
 	}
-	if o.packed == nil { // the driver gets bytes as bytes from a prepared statement, and otherwise as text
-		if o.packed, err = o.snapshot.tx.PreparexContext(ctx, text); err != nil {
-			return nil, 0, err
-		}
+	o.after, o.over = page.last, page.n < o.query.most()
+	if !o.over && o.query.Readers > 1 {
+		err = o.readAhead(ctx)
 	}
-	var n int
-	var page []byte
-	err = o.packed.QueryRowContext(ctx, values...).Scan(&n, &o.after, &page)
-	return &packedRows{rest: string(page)}, n, err
+	return page, err
+}
+
+// read reads a page of the relationships behind one key, as far as another.
+func (o *Outlook) read(ctx context.Context, after, upTo int64) (page outlookPage, err error) {
+	err = o.with(ctx, func(r *outlookReader) error {
+		page, err = r.page(ctx, o, after, upTo)
+		return err
+	})
+	return page, err
+}
+
+// An outlookPage is one as it was read.
+type outlookPage struct {
+	rows outlookRows
+	n    int
+	last int64 // key
 }
 
 // recordsOf makes records of n rows, in the order in which they came.
@@ -217,45 +250,57 @@ const (
 
 // People counts who holds a role in a tenant, for each audience that there is somebody in. all says that the answer has every such
 // audience, asked for or not; it is shared then, and must not be changed.
-func (o *Outlook) People(ctx context.Context, audiences []lifecycle.Audience) (people map[lifecycle.Audience]int64, all bool, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+func (o *Outlook) People(ctx context.Context, audiences []lifecycle.Audience) (people lifecycle.Headcount, all bool, err error) {
+	o.counting.Lock()
+	defer o.counting.Unlock()
 	before := o.asked
-	if o.asked += len(audiences); before < manyAudiences && o.asked >= manyAudiences {
-		if o.people, err = countEverybody(ctx, o.snapshot.session, mostAudiences); err != nil {
-			return nil, false, said("count recipients", err)
+	err = o.with(ctx, func(r *outlookReader) error {
+		if o.asked += len(audiences); before < manyAudiences && o.asked >= manyAudiences {
+			if o.people, err = countEverybody(ctx, r.session, mostAudiences); err != nil {
+				return err
+			}
 		}
-	}
-	if o.people != nil {
+		if o.people == nil {
+			people, err = countAudiences(ctx, r.session, audiences)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, false, said("count recipients", err)
+	case o.people != nil:
 		return o.people, true, nil
 	}
-	people, err = countPeople(ctx, o.snapshot.session, audiences)
-	return people, false, said("count recipients", err)
+	return people, false, nil
 }
 
 // Mails lists the mail addresses of those who hold a role in a tenant.
 func (o *Outlook) Mails(ctx context.Context, a lifecycle.Audience) (mails []string, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	people, err := peopleOf(ctx, o.snapshot.session, a)
-	for i := range people {
-		mails = append(mails, people[i].Mail)
-	}
+	err = o.with(ctx, func(r *outlookReader) error {
+		people, err := peopleOf(ctx, r.session, a)
+		for i := range people {
+			mails = append(mails, people[i].Mail)
+		}
+		return err
+	})
 	return mails, said("list recipients", err)
 }
 
 // Policies lists the policies that the stored timers went by, the oldest first.
-func (o *Outlook) Policies(ctx context.Context) ([]lifecycle.PolicyInForce, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.snapshot.Policies(ctx)
+func (o *Outlook) Policies(ctx context.Context) (policies []lifecycle.PolicyInForce, err error) {
+	err = o.with(ctx, func(r *outlookReader) error {
+		policies, err = r.Policies(ctx)
+		return err
+	})
+	return policies, err
 }
 
 // Named reads the relationships with these ids, in the order of their keys; those that are not there are missing.
 func (o *Outlook) Named(ctx context.Context, ids []string) (found []lifecycle.Stored, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	found, err = storedNamed(ctx, o.snapshot.session, ids)
+	err = o.with(ctx, func(r *outlookReader) error {
+		found, err = storedNamed(ctx, r.session, ids)
+		return err
+	})
 	return found, said("read relationships", err)
 }
 

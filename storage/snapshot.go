@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 
 	"github.com/jmoiron/sqlx"
@@ -40,8 +41,14 @@ func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
 	return snapshot, nil
 }
 
-// Close ends the snapshot.
-func (s *Snapshot) Close() error { return said("end a snapshot", rollback(s.tx)) }
+// Close ends the snapshot. Where its connection is gone, as it is when a query was broken off, it has ended with that.
+func (s *Snapshot) Close() error {
+	err := rollback(s.tx)
+	if errors.Is(err, driver.ErrBadConn) {
+		return nil
+	}
+	return said("end a snapshot", err)
+}
 
 // EachRelationship hands over every relationship as it is stored, by key. It stops at the first error of fn's.
 func (s *Snapshot) EachRelationship(ctx context.Context, fn func(lifecycle.Stored) error) error {
@@ -73,8 +80,8 @@ func (s *Snapshot) EachLetter(ctx context.Context, fn func(lifecycle.Letter) err
 		}))
 }
 
-// EachNotice is [Snapshot.EachLetter], only quicker: it leaves the messages out, and of each relationship it reads the id, the partner and
-// the name.
+// EachNotice is [Snapshot.EachLetter], only quicker: it reads what each letter tells of, whom it is for and what has become of it, and of the
+// relationship the id.
 func (s *Snapshot) EachNotice(ctx context.Context, fn func(lifecycle.Letter) error) error {
 	return said("read all notices", each(ctx, s.session, selectNotices+`ORDER BY n.recorded_at, n.due_at, n.relationship_key, n.version, n.ordinal`, nil,
 		func(row *letterRow) error {

@@ -50,6 +50,20 @@ func (db *DB) Counts(ctx context.Context) (map[lifecycle.Status]int64, error) {
 	return countBy[lifecycle.Status](ctx, db, "count the relationships", `SELECT status AS what, count(*) AS n FROM clocks GROUP BY status`)
 }
 
+// Population counts all relationships, of which it looks at the narrowest index alone.
+func (db *DB) Population(ctx context.Context) (n int64, err error) {
+	err = db.read(ctx, "count all relationships", func(s session) error {
+		n, err = population(ctx, s)
+		return err
+	})
+	return n, err
+}
+
+func population(ctx context.Context, s session) (n int64, err error) {
+	err = s.get(ctx, &n, `SELECT count(*) FROM clocks`, nil)
+	return n, err
+}
+
 // NoticeCounts counts the notices of each status; a status that none has is missing.
 func (db *DB) NoticeCounts(ctx context.Context) (map[lifecycle.NoticeStatus]int64, error) {
 	return countBy[lifecycle.NoticeStatus](ctx, db, "count the notices", `SELECT status AS what, count(*) AS n FROM notices GROUP BY status`)

@@ -99,7 +99,8 @@ func (in *inForce) compare(named *lifecycle.Policy) error {
 
 // query is what has to be read to answer a question: where the stored timers can be gone by, what is not due by then is not looked at.
 func (in *inForce) query(q *outlook.Question, partner string, closely bool) storage.OutlookQuery {
-	query := storage.OutlookQuery{Partner: partner, Timers: !closely}
+	const readers = 2 // one waits for the disk, or for its answer to be taken, while the other has PostgreSQL busy
+	query := storage.OutlookQuery{Partner: partner, Timers: !closely, Readers: readers}
 	if in.timed && in.then == nil && !in.policy.Provisioning.External {
 		query.DueBy = q.Until
 	}
@@ -138,7 +139,9 @@ func (o outlooks) look(ctx context.Context, until time.Time, rules []lifecycle.R
 		until = now // of a moment ago, when it was asked
 	}
 	q := outlook.Question{Policy: o.policy, Now: now, Until: until, Show: rules}
-	records, err := o.db.Outlook(ctx, in.query(&q, partner, false))
+	query := in.query(&q, partner, false)
+	query.Readers = 1 // others ask at the same time, and connections are few
+	records, err := o.db.Outlook(ctx, query)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,61 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// An outlookReader is a connection that sees the database as it was at the moment of an outlook.
+type outlookReader struct {
+	*Snapshot
+	packed *sqlx.Stmt // PostgreSQL: what reads a page; nil until the first
+}
+
+// page reads a page of the relationships behind one key, as far as another.
+func (r *outlookReader) page(ctx context.Context, o *Outlook, after, upTo int64) (page outlookPage, err error) {
+	page.last = after
+	if r.dialect != postgres {
+		page.rows, page.n, err = readRows(ctx, r.session, o.text, o.args(after, upTo), o.query.most(), &page.last)
+		return page, err
+	}
+	text, values, err := r.bound(packed(o.text), o.args(after, upTo))
+	if err != nil {
+		return page, err
+	}
+	if r.packed == nil { // the driver gets bytes as bytes from a prepared statement, and otherwise as text
+		if r.packed, err = r.tx.PreparexContext(ctx, text); err != nil {
+			return page, err
+		}
+	}
+	var rows sql.NullString // none where there are no rows
+	err = r.packed.QueryRowContext(ctx, values...).Scan(&page.n, &page.last, &rows)
+	page.rows = &packedRows{rest: rows.String}
+	return page, err
+}
+
+// with lends a reader to whoever reads something.
+func (o *Outlook) with(ctx context.Context, read func(*outlookReader) error) error {
+	select {
+	case r := <-o.idle:
+		defer func() { o.idle <- r }()
+		return read(r)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// readerAt sees what PostgreSQL's transaction sees that exported its moment, and is still open.
+func (db *DB) readerAt(ctx context.Context, moment string) (*outlookReader, error) {
+	tx, err := db.pool.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
+	if err != nil {
+		return nil, err
+	}
+	r := &outlookReader{Snapshot: &Snapshot{tx, session{q: tx, dialect: db.dialect}}}
+	if _, err := tx.ExecContext(ctx, `SET TRANSACTION SNAPSHOT '`+moment+`'`); err != nil { // which takes no parameters
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
