@@ -188,8 +188,9 @@ func (c *Condition) ruleLate(r *RuleCondition, p *Policy, silent bool) (found []
 		found = append(found, Concern{RuleOverdue, name, isOverdue.Say("rule", r.Rule, "due", r.Due, "span", Span(overdue), "interval", Span(r.Interval)),
 			sweepRule.Say("name", name)})
 	}
-	objective := r.Objective(p)
-	if onTime, all := r.OnTime(p, LastDay); !objective.Met(onTime, all) {
+	if c.Missed(r, p, LastDay) {
+		objective := r.Objective(p)
+		onTime, all := r.OnTime(p, LastDay)
 		found = append(found, Concern{ObjectiveMissed, name, missedObjective.Say("rule", r.Rule, "share", Share(onTime, all), "span", Span(objective.Allowed()),
 			"wanted", fmt.Sprint(objective.Share)), seeLateness.Say()})
 	}

@@ -94,6 +94,12 @@ func (r *RuleCondition) OnTime(p *Policy, w LatenessWindow) (onTime, all int64) 
 	return r.Late[w].Within(r.Objective(p).Allowed())
 }
 
+// Missed says whether fewer of the rule's changes of a window were on time than the policy wants. A sandbox is not judged, since its clock
+// moves in steps.
+func (c *Condition) Missed(r *RuleCondition, p *Policy, w LatenessWindow) bool {
+	return !c.Sandbox && !r.Objective(p).Met(r.OnTime(p, w))
+}
+
 // Overdue is for how long the oldest timer has been due; 0 where none is.
 func (r *RuleCondition) Overdue(now time.Time) time.Duration {
 	if r.Oldest.IsZero() {

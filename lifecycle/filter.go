@@ -174,3 +174,11 @@ type CustomerQuery struct {
 	After  string // tenant id of the last one on the page before
 	Limit  int    // at most so many; 0: no limit
 }
+
+// A TenantSize is how many relationships a tenant has, and what it is called as a customer.
+type TenantSize struct {
+	TenantID     string
+	CustomerName string // empty: nobody has said so
+	AsPartner    int64
+	AsCustomer   int64
+}

@@ -160,6 +160,10 @@ func TestALookGoesNoFartherThanItIsBounded(t *testing.T) {
 			require.Empty(t, found)
 			require.Nil(t, reached, "there is nothing behind the last one")
 		}
+		found, reached, err := db.Listed(ctx, lifecycle.Listing{By: lifecycle.ByNext, Filter: lifecycle.All{lifecycle.Among{Field: lifecycle.FieldNext}}, Limit: 10, Look: 30})
+		require.NoError(t, err)
+		require.Empty(t, found)
+		require.Nil(t, reached, "what nobody can be is not looked for")
 	})
 }
 

@@ -85,6 +85,14 @@ func conjuncts(f lifecycle.Filter) (all []lifecycle.Filter) {
 	return []lifecycle.Filter{f}
 }
 
+// wantsNothing says whether a filter is true of no record, whatever there is: nobody need look for that.
+func wantsNothing(f lifecycle.Filter) bool {
+	return slices.ContainsFunc(conjuncts(f), func(part lifecycle.Filter) bool {
+		s := sieve{args: args{}}
+		return s.condition(part) == never
+	})
+}
+
 // The conditions of indexes, which SQLite does not use without them.
 const (
 	unapproved = " IN ('created', 'approvalPending')"
