@@ -133,14 +133,14 @@ func (a *activities) NDJSON() string {
 
 func listActivity(v *visit) error {
 	page := activities{Filter: readActivityFilter(v.Request.URL.Query())}
-	next, further, err := v.lookAmong(page.Filter.After, activityPage, func(after string, limit, among int) (int, string, error) {
+	next, further, err := v.lookAmong(page.Filter.After, activityPage, func(place string, limit, among int) (int, string, error) {
 		var answer struct {
 			Activities []activity `json:"activities"`
 			Next       string     `json:"next"`
 		}
-		err := v.ask(http.MethodGet, withQuery("/v1/activity", aPage(page.Filter.wire(), after, limit, among)), nil, &answer)
+		err := v.ask(http.MethodGet, withQuery("/v1/activity", aPage(page.Filter.wire(), place, limit, among)), nil, &answer)
 		page.Rows = append(page.Rows, answer.Activities...)
-		return len(answer.Activities), answer.Next, err
+		return len(answer.Activities), after(answer.Next), err
 	})
 	if err != nil {
 		return v.listRefused("activity", &page, &page.Fault, err)

@@ -66,6 +66,8 @@ type ahead struct {
 
 	From           string // the day on which the chart of days begins; empty: today
 	Earlier, Later string // where it begins earlier or later; empty: nowhere
+
+	HeldLink string // lists what is on hold
 }
 
 // Live is where the page comes from while it is counted.
@@ -102,6 +104,9 @@ func (c *Console) aheadOf(v *visit) ahead {
 	}
 	if a.Known {
 		a.ByDay, a.ByWeek = a.days(v), a.weeks(v)
+	}
+	if a.Full && a.AllHeld() > 0 {
+		a.HeldLink = a.heldLink(v.condition())
 	}
 	return a
 }
@@ -199,6 +204,20 @@ func (a ahead) AllHeld() (held int64) {
 		held += n
 	}
 	return held
+}
+
+// heldLink lists the relationships on hold of which a timer would be due within the year. Where some rules are paused, it leads to the rules: they
+// stop many a timer that comes after another one, and lists know of next timers only.
+func (a ahead) heldLink(c *lifecycle.Condition) string {
+	within := nonEmpty("next-to", a.Value.Days[len(a.Value.Days)-1].Day.Format(time.DateOnly))
+	switch {
+	case c.Standstill() != nil: // then all are
+	case len(pausedRules(c)) > 0:
+		return sweepsPath + "#rules"
+	default:
+		within.Set("held", "yes")
+	}
+	return withQuery(relationshipsPath, within)
 }
 
 // series are the rules by their names.

@@ -89,6 +89,30 @@ func TestDaysAheadLeadToWhatIsDueOnThem(t *testing.T) {
 	require.Equal(t, []string{"2026-03-04", "0", "0", "1", "0", "0"}, rows[4])
 }
 
+func TestWhatIsOnHoldAheadLeadsToWhatItCounts(t *testing.T) {
+	w := newWorld(t)
+	warned := endsAt(2, start.AddDate(0, 8, 0))
+	warned.WarnAfter = warned.Activated
+	w.load(endsAt(1, start.AddDate(0, 2, 0)), warned, extending(endsAt(3, start.AddDate(0, 0, 3))), endsAt(4, start.AddDate(1, 1, 0)), endsAt(5, start.AddDate(0, 3, 0)))
+	for n := 1; n <= 4; n++ {
+		w.hold(lifecycle.HoldRelationship, aheadID(n), "why")
+	}
+	held := func() figure {
+		w.post(w.anyone, "/console/ahead/count")
+		w.advance(2 * time.Second) // what was seen is kept for a second
+		return w.figure(w.settled(w.anyone, "/console/ahead"), "On hold")
+	}
+	one := held()
+	require.Equal(t, 3, one.n, "the timer of the fourth is due in more than a year")
+	require.Equal(t, 3, w.rows(one.link))
+	w.hold(lifecycle.HoldRule, string(lifecycle.EndTerm), "why")
+	require.Equal(t, figure{4, "/console/sweeps#rules", "warn"}, held())
+	w.hold(lifecycle.HoldEverything, "", "why")
+	all := held()
+	require.Equal(t, 4, all.n)
+	require.Equal(t, 4, w.rows(all.link))
+}
+
 func TestAheadIsCountedAgainWhenAsked(t *testing.T) {
 	w := newWorld(t)
 	require.Contains(t, wordsOf(w.settled(w.anyone, "/console/ahead")), "Extensions 0 0 0 0 ")
@@ -235,6 +259,7 @@ func TestManyAreSwitchedWithAResultForEach(t *testing.T) {
 	ops := w.signedIn("ops", "manage")
 
 	ask := w.get(ops, "/console/ahead/switch?within=30&which=all&to=on")
+	require.Contains(t, ask.body, "<code>status eq &#39;active&#39;", "what programs read is nobody's to translate")
 	require.Equal(t, http.StatusOK, ask.status, ask.body)
 	require.Contains(t, wordsOf(ask), "Switch auto-extend on for 3 relationships?")
 	p := w.post(ops, "/console/ahead/switch", fields(ask)...)

@@ -26,7 +26,7 @@ type confirmation struct {
 	Note        string            // the reason as it was typed then
 }
 
-// A fact is something that is so, and what it is called. A value is text, what data makes of what people wrote, or other HTML of ours.
+// A fact is something that is so, and what it is called. A value is text, what data or verbatim makes of it, or other HTML of ours.
 type fact struct {
 	Label string
 	Value any
@@ -35,6 +35,11 @@ type fact struct {
 // data is what people, or other systems, have written: it runs in its own direction, and is not ours to translate.
 func data(text string) template.HTML {
 	return template.HTML("<bdi>" + template.HTMLEscapeString(text) + "</bdi>") //nolint:gosec // it is escaped
+}
+
+// verbatim is what programs read, as it stands.
+func verbatim(text string) template.HTML {
+	return template.HTML("<code>" + template.HTMLEscapeString(text) + "</code>") //nolint:gosec // it is escaped
 }
 
 // A typed text is asked for beside the reason, or instead of it.
@@ -47,8 +52,13 @@ type typed struct {
 // MostReason is how long a reason may be.
 func (confirmation) MostReason() int { return mostReason }
 
-// confirm asks whether something is really wanted.
-func (v *visit) confirm(c confirmation) error { return v.showAs(http.StatusOK, "confirm", c) }
+// confirm asks whether something is really wanted. Whoever had to sign in on the way has typed the reason before.
+func (v *visit) confirm(c confirmation) error {
+	if asked := v.Request.URL.Query(); asked.Has(typedQuery) {
+		c.Note = asked.Get("reason")
+	}
+	return v.showAs(http.StatusOK, "confirm", c)
+}
 
 // confirmAgain asks once more, telling why it was not done and keeping what was typed. An error that is no refusal is handed on, and so is one
 // that asks to sign in first.

@@ -50,6 +50,8 @@ type Store interface {
 	SweepStore
 	RelationshipStore
 	FindStore
+	HoldStore
+	ProvisioningStore
 }
 
 // Options are what a console is made of. Store, Door, Policy, Condition, Written and both clocks must be there.
@@ -76,6 +78,7 @@ type Console struct {
 	pages  map[language]*pages
 	glance glance
 	ahead  aheadKept
+	plans  sweepPlans // of new sweeps
 
 	buckets   kept[[]int64] // how much ends within which time
 	analytics kept[analyticsNumbers]
@@ -119,6 +122,10 @@ func New(o Options) (*Console, error) {
 	c.addContacts()
 	c.addActivity()
 	c.addRelationships()
+	c.addHolds()
+	c.addPartners()
+	c.addProvisioning()
+	c.addSubscriptions()
 	return c, nil
 }
 

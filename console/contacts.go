@@ -125,7 +125,11 @@ func (*contactForm) Digests() []string { return []string{"none", "daily", "weekl
 // contactForm is that of the contact which the address names, or of a new one.
 func (v *visit) contactForm() (*contactForm, error) {
 	asked := v.Request.URL.Query()
-	form := &contactForm{contact: contact{TenantID: asked.Get("tenant"), Role: lifecycle.Role(asked.Get("role")), Mail: asked.Get("mail")}}
+	form := typedContact(asked.Get)
+	typed := asked.Has(typedQuery)
+	if typed && !form.Known {
+		return form, nil
+	}
 	if form.Mail == "" {
 		form.Waiting = v.waitingFor(form.TenantID, form.Role)
 		return form, nil
@@ -140,7 +144,11 @@ func (v *visit) contactForm() (*contactForm, error) {
 	if len(answer.Contacts) != 1 {
 		return nil, &refusal{http.StatusNotFound, v.T("contacts.gone", "mail", form.Mail)}
 	}
-	form.contact, form.Known = answer.Contacts[0], true
+	there := answer.Contacts[0]
+	if typed {
+		there.DisplayName, there.Language, there.TimeZone, there.Digest = form.DisplayName, form.Language, form.TimeZone, form.Digest
+	}
+	form.contact, form.Known = there, true
 	return form, nil
 }
 
@@ -160,10 +168,15 @@ func (v *visit) waitingFor(tenant string, role lifecycle.Role) int64 {
 	return 0
 }
 
-func putContact(v *visit) error {
-	text := func(name string) string { return strings.TrimSpace(v.Request.PostFormValue(name)) }
-	form := &contactForm{Known: text("known") != "", contact: contact{TenantID: text("tenant"), Role: lifecycle.Role(text("role")), Mail: text("mail"),
+// typedContact is a form as somebody has filled it in.
+func typedContact(field func(name string) string) *contactForm {
+	text := func(name string) string { return strings.TrimSpace(field(name)) }
+	return &contactForm{Known: text("known") != "", contact: contact{TenantID: text("tenant"), Role: lifecycle.Role(text("role")), Mail: text("mail"),
 		DisplayName: text("name"), Language: text("language"), TimeZone: text("zone"), Digest: text("digest")}}
+}
+
+func putContact(v *visit) error {
+	form := typedContact(v.Request.PostFormValue)
 	var put struct {
 		Created, Updated, Offered int64
 	}

@@ -220,12 +220,13 @@ func (c *Console) addExpiring() {
 }
 
 func (c *Console) showExpiring(v *visit) error {
-	e := expiring{endQuery: v.endQueryOf(), Buckets: c.bucketsOf(v), At: v.Now}
+	e := expiring{endQuery: v.endQueryOf(), At: v.Now}
 	q := e.listing(v.Now)
 	found, err := v.look(q, expiringPage)
 	if err != nil {
 		return err
 	}
+	e.Buckets = c.bucketsOf(v) // behind the list, which it would slow down while it counts
 	e.Rows = found.Rows
 	e.Pager = found.pager(q.After, func(place *lifecycle.Listed, more ...string) string {
 		values := e.values()

@@ -11,25 +11,33 @@ import (
 
 // A FindStore is what is looked through for what somebody is looking for.
 type FindStore interface {
+	// SearchCustomers finds customers by their names. next is where whoever wants more goes on; nil: everything was looked at.
+	SearchCustomers(ctx context.Context, q lifecycle.CustomerSearch) (found []lifecycle.FoundCustomer, next *lifecycle.FoundCustomer, err error)
+
+	// SearchMail finds contacts by how their address, or its domain, begins.
+	SearchMail(ctx context.Context, q lifecycle.MailSearch) ([]lifecycle.Contact, error)
+
 	// Customers lists those who have a relationship that the query wants, by tenant id.
 	Customers(ctx context.Context, q lifecycle.CustomerQuery) ([]lifecycle.Tenant, error)
-
-	// Contacts lists contacts, by tenant, role and mail address.
-	Contacts(ctx context.Context, q lifecycle.ContactQuery) ([]lifecycle.Contact, error)
 }
 
-// foundMost is how many of each kind are shown; whoever finds more has to say more.
-const foundMost = 20
+const (
+	findPath  = relationshipsPath + "/find"
+	foundMost = 20 // of each kind on a page
+)
 
 // findings are what a search found, where it is not one relationship or one tenant.
 type findings struct {
 	Text      string
-	Names     []listedRow        // relationships whose name begins so
-	NamesMore string             // where all of them are listed; empty: these are all
-	Customers []lifecycle.Tenant // whose name has it
-	Tenants   []mailTenant       // in which somebody has such a mail address
-	More      bool               // there are more customers, or tenants
-	TooLong   bool               // customers and addresses could not be looked through in the time that there is
+	Names     []listedRow               // relationships whose name begins so
+	NamesMore string                    // where all of them are listed; empty: these are all
+	Customers []lifecycle.FoundCustomer // first those whose name begins so, then those who have it somewhere in it
+	Pager     pager                     // where more customers are
+	UpTo      string                    // the last of the names in which it was looked for, where that is not the last of all
+	Onward    bool                      // it is not the first page: of that only the customers go on
+	Tenants   []mailTenant              // in which somebody has an address that begins so
+	More      bool                      // there are more of those
+	TooLong   bool                      // customers and addresses could not be looked for in the time that there is
 }
 
 // A mailTenant is a tenant, and one of those in it whose address was looked for.
@@ -53,14 +61,16 @@ func find(v *visit) error {
 	if tenant := strings.ToLower(text); lifecycle.IsGUID(tenant) {
 		return v.findTenant(tenant)
 	}
-	f := findings{Text: text}
-	if err := f.names(v); err != nil {
-		return err
+	f := findings{Text: text, Onward: v.Request.URL.Query().Get("after") != ""}
+	if !f.Onward {
+		if err := f.names(v); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(v.Request.Context(), listPatience)
 	defer cancel()
 	err := f.customers(ctx, v)
-	if err == nil {
+	if err == nil && !f.Onward {
 		err = f.addresses(ctx, v)
 	}
 	if f.TooLong = err != nil && ctx.Err() != nil && v.Request.Context().Err() == nil; err != nil && !f.TooLong {
@@ -102,37 +112,68 @@ func (f *findings) names(v *visit) error {
 	return err
 }
 
-// customers finds them by a part of their name.
+// customers finds them by their names.
 func (f *findings) customers(ctx context.Context, v *visit) error {
-	wanted := lifecycle.Any{}
-	for _, name := range written(f.Text) {
-		wanted = append(wanted, compare(lifecycle.FieldCustomerName, lifecycle.Contains, lifecycle.Value{Text: name}))
+	q := lifecycle.CustomerSearch{Begins: written(f.Text), Has: f.Text}
+	began := v.Request.URL.Query().Get("after")
+	next, further, err := v.lookAmong(began, foundMost, func(place string, limit, among int) (int, string, error) {
+		q.After, q.Limit, q.Look = customerAt(place), limit, among
+		found, next, err := v.console.Store.SearchCustomers(ctx, q)
+		f.Customers = append(f.Customers, found...)
+		return len(found), placeOfCustomer(next), err
+	})
+	if err != nil {
+		return err
 	}
-	found, err := v.console.Store.Customers(ctx, lifecycle.CustomerQuery{Filter: wanted, Limit: foundMost + 1})
-	f.More = len(found) > foundMost
-	f.Customers = found[:min(foundMost, len(found))]
-	return err
+	f.Pager = v.pager(findPath, url.Values{"q": {f.Text}}, began, next, further)
+	if last := customerAt(further); last != nil {
+		f.UpTo = last.DisplayName
+	}
+	return nil
+}
+
+// What a place begins with among customers whose name begins as it should, and among the others.
+const (
+	amongBeginnings = "begins"
+	amongOthers     = "has"
+)
+
+// placeOfCustomer is where a search goes on, for an address; empty: nowhere.
+func placeOfCustomer(c *lifecycle.FoundCustomer) string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Begins:
+		return amongBeginnings + "~" + c.TenantID + "~" + c.DisplayName
+	}
+	return amongOthers + "~" + c.TenantID + "~" + c.DisplayName
+}
+
+// customerAt reads what placeOfCustomer writes; nil, which is the beginning, where it cannot be.
+func customerAt(place string) *lifecycle.FoundCustomer {
+	const parts = 3
+	part := strings.SplitN(place, "~", parts)
+	if len(part) < parts || part[0] != amongBeginnings && part[0] != amongOthers {
+		return nil
+	}
+	return &lifecycle.FoundCustomer{Tenant: lifecycle.Tenant{TenantID: part[1], DisplayName: part[2]}, Begins: part[0] == amongBeginnings}
 }
 
 // addresses finds tenants by the mail address of somebody in it, or by the part behind the @. Addresses are for those who manage.
 func (f *findings) addresses(ctx context.Context, v *visit) error {
-	name, domain, whole := strings.Cut(f.Text, "@")
-	switch {
-	case !v.May(lifecycle.Manage) || strings.Contains(f.Text, " "):
+	if !v.May(lifecycle.Manage) {
 		return nil
-	case !whole && !strings.Contains(strings.Trim(f.Text, "."), "."):
-		return nil
-	case !whole:
-		domain = f.Text
 	}
-	const people = 10 * foundMost // of whom many may be in one tenant
-	q := lifecycle.ContactQuery{Domain: domain, Limit: people}
-	if name != "" && whole {
-		q = lifecycle.ContactQuery{Mail: f.Text, Limit: people}
+	var people []lifecycle.Contact
+	for _, q := range mailSearches(f.Text) {
+		found, err := v.console.Store.SearchMail(ctx, q)
+		if err != nil {
+			return err
+		}
+		people, f.More = append(people, found...), f.More || len(found) == q.Limit
 	}
-	found, err := v.console.Store.Contacts(ctx, q)
-	for i := range found {
-		c := &found[i]
+	for i := range people {
+		c := &people[i]
 		if slices.ContainsFunc(f.Tenants, func(t mailTenant) bool { return t.TenantID == c.TenantID }) {
 			continue
 		}
@@ -142,10 +183,28 @@ func (f *findings) addresses(ctx context.Context, v *visit) error {
 		}
 		f.Tenants = append(f.Tenants, mailTenant{lifecycle.Tenant{TenantID: c.TenantID}, c.Mail, c.Role == lifecycle.AdminAgents})
 	}
-	if err != nil || len(f.Tenants) == 0 {
-		return err
+	if len(f.Tenants) == 0 {
+		return nil
 	}
 	return f.nameTenants(ctx, v)
+}
+
+// mailSearches are for what a text may be the beginning of: an address, or the part of one behind the @. Words without a dot are neither.
+func mailSearches(text string) []lifecycle.MailSearch {
+	const people = 25 * foundMost // of whom many may be in one tenant
+	name, domain, whole := strings.Cut(text, "@")
+	byAddress := lifecycle.MailSearch{Begins: text, Limit: people}
+	switch {
+	case strings.Contains(text, " ") || text == "@":
+		return nil
+	case whole && name != "":
+		return []lifecycle.MailSearch{byAddress}
+	case whole:
+		return []lifecycle.MailSearch{{Begins: domain, Domain: true, Limit: people}}
+	case strings.Contains(strings.Trim(text, "."), "."):
+		return []lifecycle.MailSearch{byAddress, {Begins: text, Domain: true, Limit: people}}
+	}
+	return nil
 }
 
 // nameTenants adds what people know tenants by.
@@ -171,7 +230,7 @@ func (f *findings) nameTenants(ctx context.Context, v *visit) error {
 
 // only is where the one thing is that was found; empty where there are more, or none, or nobody knows.
 func (f *findings) only() string {
-	if f.TooLong || f.More || len(f.Names)+len(f.Customers)+len(f.Tenants) != 1 {
+	if f.TooLong || f.More || f.Pager != (pager{}) || len(f.Names)+len(f.Customers)+len(f.Tenants) != 1 {
 		return ""
 	}
 	switch {
@@ -183,8 +242,10 @@ func (f *findings) only() string {
 	return f.Tenants[0].Path()
 }
 
-// None says whether nothing was found.
-func (f *findings) None() bool { return len(f.Names)+len(f.Customers)+len(f.Tenants) == 0 }
+// None says whether nothing was found, and there is nowhere else to look.
+func (f *findings) None() bool {
+	return len(f.Names)+len(f.Customers)+len(f.Tenants) == 0 && f.Pager == (pager{})
+}
 
 // Path is where what the tenant has is listed.
 func (t *mailTenant) Path() string {

@@ -27,6 +27,7 @@ type counted[T any] struct {
 	Known   bool      // it has been found out before
 	Working bool      // it is being found out
 	Failed  bool      // the last time it could not be
+	Fault   error     // why
 	At      time.Time // by the deployment's clock
 	Wall    time.Time // by the machine's
 }
@@ -93,7 +94,8 @@ func (k *kept[T]) work(ctx context.Context, c *Console, what string, count func(
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.latest.Failed = err != nil; err == nil {
+	k.latest.Failed, k.latest.Fault = err != nil, err
+	if err == nil {
 		k.latest.Value, k.latest.Known, k.latest.At, k.latest.Wall = value, true, now, wall
 	}
 	k.tried = wall

@@ -12,7 +12,7 @@ import (
 // takes longer, goes on where the one before ended, and so in the end comes to everything there is.
 const (
 	firstLook    = 10_000 // relationships that are looked at for a page which has to come at once
-	firstRows    = 30_000 // notices or activities, for which nothing else is read
+	firstRows    = 30_000 // notices, activities or names, for which nothing else is read
 	furtherLook  = 50_000 // that are looked at at a time by whoever looks further
 	lookFor      = time.Second
 	listPatience = 3 * time.Second // nobody waits longer for one look, and no database works longer
@@ -73,19 +73,19 @@ func (v *visit) look(q lifecycle.Listing, size int) (l look, err error) {
 	}
 }
 
-// lookAmong reads a page of so many from the HTTP interface, which answers with rows and the address of the next page. ask wants to know where to begin, at
-// most how many are wanted, and among how many they are looked for, and says how many it got. next is where the next page begins; further, where whoever wants more looks.
-func (v *visit) lookAmong(place string, size int, ask func(after string, limit, among int) (got int, next string, err error)) (next, furtherOn string, err error) {
+// lookAmong reads a page of so many. ask wants to know where to begin, at most how many are wanted, and among how many they are looked for, and says how many
+// it got, and where to go on; nowhere: all was looked at. next is where the next page begins; further, where whoever wants more looks.
+func (v *visit) lookAmong(place string, size int, ask func(place string, limit, among int) (got int, next string, err error)) (next, further string, err error) {
 	among, patient := firstRows, v.isPatient()
 	if patient {
 		among = furtherLook
 	}
 	for began := v.console.Wall(); ; {
-		got, address, err := ask(place, size, among)
+		got, goesOn, err := ask(place, size, among)
 		if err != nil {
 			return "", "", err
 		}
-		place, size = after(address), size-got
+		place, size = goesOn, size-got
 		switch {
 		case place == "":
 			return "", "", nil

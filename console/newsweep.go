@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/tenure-dev/tenure/lifecycle"
 )
@@ -19,39 +19,20 @@ type newSweep struct {
 	Fault      string // why it was not opened, or cannot be
 	Standstill *lifecycle.Hold
 
-	Planned    bool // what it would do is shown
-	Plan       *duePlan
-	PlanFault  string // why nobody can say what it would do
+	Planned    bool      // what it would do is shown
+	Plan       duePlan   // until it is counted, what is due by next timers
+	Seen       bool      // that, at least, is known
+	Counting   bool      // it is being counted
+	At         time.Time // when it was; zero: it is not known yet
+	PlanFault  string    // why nobody can say what it would do
 	Population int64
 	Tripped    []lifecycle.RuleName // that would change more than their breakers let through
 	Limits     map[lifecycle.RuleName]int64
 	Key        string // names the request, so that a second click is the same one
 }
 
-// duePlan is what the HTTP interface says of what is due.
-type duePlan struct {
-	dueSum
-	Overdue int64     `json:"overdue"`
-	Rules   []dueRule `json:"rules"`
-	Held    []dueHeld `json:"held"`
-	Failed  int64     `json:"failed"`
-}
-
-type dueSum struct {
-	Relationships int64 `json:"relationships"`
-	Told          int64 `json:"told"`
-	Unsaid        int64 `json:"unsaid"`
-}
-
-type dueRule struct {
-	Rule lifecycle.RuleName `json:"rule"`
-	dueSum
-}
-
-type dueHeld struct {
-	Rule          lifecycle.RuleName `json:"rule"`
-	Relationships int64              `json:"relationships"`
-}
+// Counted says whether the plan is there.
+func (n *newSweep) Counted() bool { return !n.At.IsZero() }
 
 // Chosen says whether the rule is among those that were chosen.
 func (n *newSweep) Chosen(rule lifecycle.RuleName) bool { return slices.Contains(n.Rules, rule) }
@@ -59,13 +40,49 @@ func (n *newSweep) Chosen(rule lifecycle.RuleName) bool { return slices.Contains
 // Trips says whether the rule would change more than its breaker lets through.
 func (n *newSweep) Trips(rule lifecycle.RuleName) bool { return slices.Contains(n.Tripped, rule) }
 
+// Stopped says whether it would be held for somebody's word.
+func (n *newSweep) Stopped() bool { return !n.DryRun && (n.Standstill != nil || len(n.Tripped) > 0) }
+
+// Held is how much is due under a rule, and on hold.
+func (n *newSweep) Held(rule lifecycle.RuleName) (held int64) {
+	for _, h := range n.Plan.Held {
+		if h.Rule == rule {
+			held += h.Relationships
+		}
+	}
+	return held
+}
+
+// AllHeld is how much is due under all of them, and on hold.
+func (n *newSweep) AllHeld() (held int64) {
+	for _, h := range n.Plan.Held {
+		held += h.Relationships
+	}
+	return held
+}
+
 // Again is where the choice can be changed.
-func (n *newSweep) Again() string {
+func (n *newSweep) Again() string { return withQuery(newSweepPath, n.choice()) }
+
+// Here is where what it would do is shown.
+func (n *newSweep) Here() string { return n.plannedAt(newSweepPath) }
+
+// Live is where that comes from while it is counted.
+func (n *newSweep) Live() string { return n.plannedAt(newSweepLive) }
+
+func (n *newSweep) plannedAt(path string) string {
+	query := n.choice()
+	query.Set("step", "plan")
+	return withQuery(path, query)
+}
+
+// choice is what was chosen, for an address.
+func (n *newSweep) choice() url.Values {
 	query := url.Values{"mode": {n.mode()}}
 	for _, rule := range n.Rules {
 		query.Add("rule", string(rule))
 	}
-	return withQuery(sweepsPath+"/new", query)
+	return query
 }
 
 func (n *newSweep) mode() string {
@@ -75,10 +92,14 @@ func (n *newSweep) mode() string {
 	return "real"
 }
 
-const scopeSweep = "sweep"
+const (
+	scopeSweep   = "sweep"
+	newSweepPath = sweepsPath + "/new"
+	newSweepLive = "/console/live/sweeps/new"
+)
 
 func (c *Console) addNewSweep() {
-	c.form(sweepsPath+"/new", scopeSweep, func(v *visit) error {
+	c.form(newSweepPath, scopeSweep, func(v *visit) error {
 		n := readNewSweep(v.Request.URL.Query())
 		if len(n.Rules) == 0 && n.Planned {
 			n.Planned, n.Fault = false, v.T("newsweep.none")
@@ -87,6 +108,18 @@ func (c *Console) addNewSweep() {
 			n.Rules = n.All
 		}
 		return c.showNewSweep(v, http.StatusOK, n)
+	})
+	c.form(newSweepLive, scopeSweep, func(v *visit) error {
+		n := readNewSweep(v.Request.URL.Query())
+		if len(n.Rules) == 0 {
+			n.Rules = n.All
+		}
+		return v.liveOr("newsweep", func() (any, error) {
+			if n.Counted() { // what they read stays as it is
+				return n, nil
+			}
+			return n, c.planSweep(v, n)
+		})
 	})
 	c.post(sweepsPath, scopeSweep, c.openSweep)
 }
@@ -107,8 +140,6 @@ func readNewSweep(form url.Values) *newSweep {
 
 // showNewSweep shows the choice or, once it is made, what would follow from it.
 func (c *Console) showNewSweep(v *visit, status int, n *newSweep) error {
-	condition := c.glance.look(v.Request.Context(), c.Wall(), c.Condition)
-	n.Standstill = condition.Standstill()
 	if n.Planned {
 		if err := c.planSweep(v, n); err != nil {
 			return err
@@ -117,42 +148,47 @@ func (c *Console) showNewSweep(v *visit, status int, n *newSweep) error {
 	return v.showAs(status, "newsweep", n)
 }
 
-// planSweep finds out what the sweep would do. Where that cannot be told in time, the page says so; it is no reason not to sweep.
+// planSweep finds out what the sweep would do. Nobody waits for long: until it is known the page says so, and shows what is due. That is no reason not to
+// sweep, since holds and breakers do not go by this page.
 func (c *Console) planSweep(v *visit, n *newSweep) error {
-	names := make([]string, len(n.Rules))
-	for i, rule := range n.Rules {
-		names[i] = string(rule)
+	condition, late := c.glance.lookFor(v.Request.Context(), keptWait, c.Wall(), c.Condition)
+	if n.Seen = late == nil && condition.Database.Fault == ""; !n.Seen {
+		condition = lifecycle.Condition{}
 	}
-	var plan duePlan
-	var refused *refusal
-	switch err := v.ask(http.MethodGet, "/v1/plan?"+url.Values{"rule": {strings.Join(names, ",")}}.Encode(), nil, &plan); {
-	case errors.As(err, &refused):
-		n.PlanFault = refused.Detail
-		return nil
-	case err != nil:
-		return err
-	}
-	n.Plan = &plan
-	if n.DryRun || len(c.Policy.Breakers) == 0 {
-		return nil
-	}
-	counts, err := c.Store.Counts(v.Request.Context())
+	n.Plan, n.Standstill = dueOf(&condition, n.Rules), condition.Standstill()
+	plan, err := c.sweepPlan(v, n.Rules)
 	if err != nil {
 		return err
 	}
-	for _, of := range counts {
-		n.Population += of
+	var refused *refusal
+	n.Counting, n.PlanFault = plan.Working || late != nil, ""
+	switch {
+	case n.Counting:
+	case errors.As(plan.Fault, &refused):
+		n.PlanFault = refused.Detail
+	case plan.Failed:
+		n.PlanFault = v.T("ahead.failed")
+	default:
+		n.Plan, n.At = plan.Value.duePlan, plan.At
+		n.judge(c.Policy, plan.Value.Population)
+	}
+	return nil
+}
+
+// judge says what of the plan breakers would hold.
+func (n *newSweep) judge(p *lifecycle.Policy, population int64) {
+	if n.DryRun {
+		return
 	}
 	planned := map[lifecycle.RuleName]int64{}
-	n.Limits = map[lifecycle.RuleName]int64{}
-	for _, rule := range plan.Rules {
+	n.Population, n.Limits = population, map[lifecycle.RuleName]int64{}
+	for _, rule := range n.Plan.Rules {
 		planned[rule.Rule] = rule.Relationships
-		if most, limited := c.Policy.Breakers[rule.Rule].Limit(n.Population); limited {
+		if most, limited := p.Breakers[rule.Rule].Limit(population); limited {
 			n.Limits[rule.Rule] = most
 		}
 	}
-	n.Tripped = c.Policy.Tripped(planned, n.Population)
-	return nil
+	n.Tripped = p.Tripped(planned, population)
 }
 
 // openSweep asks for the sweep, under the name that the form got when it was made: asked for twice, it is opened once.

@@ -173,14 +173,14 @@ type notices struct {
 func listNotices(v *visit) error {
 	page := notices{Filter: readNoticeFilter(v.Request.URL.Query())}
 	page.Counts = v.console.glance.look(v.Request.Context(), v.Wall, v.console.Condition).Notices
-	next, further, err := v.lookAmong(page.Filter.After, noticesPage, func(after string, limit, among int) (int, string, error) {
+	next, further, err := v.lookAmong(page.Filter.After, noticesPage, func(place string, limit, among int) (int, string, error) {
 		var answer struct {
 			Notices []notice `json:"notices"`
 			Next    string   `json:"next"`
 		}
-		err := v.ask("GET", withQuery("/v1/notices", page.Filter.page(after, limit, among)), nil, &answer)
+		err := v.ask("GET", withQuery("/v1/notices", page.Filter.page(place, limit, among)), nil, &answer)
 		page.Rows = append(page.Rows, answer.Notices...)
-		return len(answer.Notices), answer.Next, err
+		return len(answer.Notices), after(answer.Next), err
 	})
 	if err != nil {
 		return v.listRefused("notices", &page, &page.Fault, err)

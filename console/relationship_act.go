@@ -127,12 +127,12 @@ func (a *askedAction) confirmation(v *visit) confirmation {
 	wanted := lifecycle.Action{Kind: d.kind, By: d.by, AutoExtend: d.on}
 	if d.kind == lifecycle.Approve && r.Customer.TenantID == "" {
 		wanted.Customer.TenantID = "?" // whoever is named below
-		c.Texts = []typed{{"tenant", v.T("relationship.approver"), v.Request.PostFormValue("tenant"), true},
-			{"called", v.T("relationship.called"), v.Request.PostFormValue("called"), false}}
+		c.Texts = []typed{{"tenant", v.T("relationship.approver"), v.Request.FormValue("tenant"), true},
+			{"called", v.T("relationship.called"), v.Request.FormValue("called"), false}}
 	}
 	follows, err := a.page.Act(v.console.Policy, v.Now, wanted)
 	if err != nil {
-		c.Fault, c.Closed = err.Error(), true
+		c.Fault, c.Closed = v.console.pages[v.Lang].would(err), true
 		return c
 	}
 	c.Facts = append(c.Facts, v.consequences(a.page, &follows)...)

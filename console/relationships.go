@@ -31,19 +31,20 @@ const (
 func (c *Console) addRelationships() {
 	c.get(relationshipsPath, listRelationships)
 	c.get(relationshipsPath+".csv", exportRelationships)
-	c.get(relationshipsPath+"/find", find)
+	c.get(findPath, find)
 	c.addRelationship()
 }
 
 // relationships are what the list shows.
 type relationships struct {
-	Sifter *sifter
-	Views  []view
-	Rows   []listedRow
-	Faults []string // why nothing is listed
-	Due    int      // of the rows: due, and not swept yet
-	Pager  pager
-	CSV    string // where the same is as a table for other programs
+	Sifter  *sifter
+	Views   []view
+	Tenants []*tenant // the partner and the customer that the list is of
+	Rows    []listedRow
+	Faults  []string // why nothing is listed
+	Due     int      // of the rows: due, and not swept yet
+	Pager   pager
+	CSV     string // where the same is as a table for other programs
 }
 
 // A view is a filter that many want.
@@ -82,6 +83,10 @@ func listRelationships(v *visit) error {
 	page := relationships{Sifter: sift, Views: viewsAt(v.Request.URL.RequestURI()), Faults: sift.faults}
 	if len(page.Faults) > 0 {
 		return v.show("relationships", &page)
+	}
+	var err error
+	if page.Tenants, err = v.tenantsOf(sift); err != nil {
+		return err
 	}
 	q := sift.listing(v.Now)
 	found, err := v.look(q, relationshipsPage)
@@ -131,13 +136,14 @@ type sifter struct {
 	From, To                    string // days of the end
 	NextFrom, NextTo            string // days on which the next timer falls due
 	Due, Held                   bool   // both: those that are due and on hold
+	Overdue                     bool   // those that are due under a rule that is overdue
 	By                          lifecycle.ListingOrder
 	Descending                  bool
 	after                       string
 	faults                      []string
 	from, to                    time.Time
 	nextFrom, nextTo            time.Time
-	paused                      []lifecycle.RuleName // at present; read if it matters
+	paused, overdue             []lifecycle.RuleName // at present; read if it matters
 }
 
 func readSifter(v *visit) *sifter {
@@ -145,7 +151,7 @@ func readSifter(v *visit) *sifter {
 	text := func(name string) string { return strings.TrimSpace(asked.Get(name)) }
 	s := &sifter{Status: text("status"), Rule: text("rule"), Extend: text("extend"), Admin: text("admin"), Paused: text("paused"), Partner: strings.ToLower(text("partner")),
 		Customer: strings.ToLower(text("customer")), Name: text("name"), From: text("from"), To: text("to"), NextFrom: text("next-from"), NextTo: text("next-to"), Due: text("due") != "", Held: text("held") != "",
-		after: asked.Get("after")}
+		Overdue: text("overdue") != "", after: asked.Get("after")}
 	by, descending := strings.CutPrefix(cmp.Or(text("sort"), s.usualOrder()), "-")
 	s.By, s.Descending = lifecycle.ListingOrder(by), descending
 	if !slices.Contains(lifecycle.ListingOrders, s.By) {
@@ -153,17 +159,25 @@ func readSifter(v *visit) *sifter {
 	}
 	s.check(v)
 	if s.Paused != "" {
-		s.paused = v.pausedRules()
+		s.paused = pausedRules(v.condition())
+	}
+	if s.Overdue {
+		s.overdue = overdueRules(v.condition())
 	}
 	return s
 }
 
-// pausedRules are those that are paused at present, all of them while everything is on hold.
-func (v *visit) pausedRules() (paused []lifecycle.RuleName) {
+// condition is how the deployment fares at present.
+func (v *visit) condition() *lifecycle.Condition {
 	condition := v.console.glance.look(v.Request.Context(), v.Wall, v.console.Condition)
-	for i := range condition.Rules {
-		if condition.Rules[i].Paused || condition.Standstill() != nil {
-			paused = append(paused, condition.Rules[i].Rule)
+	return &condition
+}
+
+// pausedRules are those that are paused, all of them while everything is on hold.
+func pausedRules(c *lifecycle.Condition) (paused []lifecycle.RuleName) {
+	for i := range c.Rules {
+		if c.Rules[i].Paused || c.Standstill() != nil {
+			paused = append(paused, c.Rules[i].Rule)
 		}
 	}
 	return paused
@@ -171,7 +185,7 @@ func (v *visit) pausedRules() (paused []lifecycle.RuleName) {
 
 // usualOrder is how somebody who has not said so wants the list: what is about to happen first, where they ask for that.
 func (s *sifter) usualOrder() string {
-	if s.Due || s.Rule+s.To+s.NextFrom+s.NextTo != "" {
+	if s.Due || s.Overdue || s.Rule+s.To+s.NextFrom+s.NextTo != "" {
 		return string(lifecycle.ByNext)
 	}
 	return "-" + string(lifecycle.ByArrival)
@@ -217,16 +231,14 @@ func (s *sifter) listing(now time.Time) lifecycle.Listing {
 			all = append(all, lifecycle.Compare{Field: wanted.field, By: wanted.by, Value: lifecycle.Value{Text: wanted.text}})
 		}
 	}
-	if s.Paused == "only" || s.Paused == "no" {
-		under := lifecycle.Among{Field: lifecycle.FieldNext}
-		for _, rule := range s.paused {
-			under.Values = append(under.Values, lifecycle.Value{Text: string(rule)})
-		}
-		if s.Paused == "only" {
-			all = append(all, under)
-		} else {
-			all = append(all, lifecycle.Not{Filter: under})
-		}
+	switch s.Paused {
+	case "only":
+		all = append(all, nextUnder(s.paused))
+	case "no":
+		all = append(all, lifecycle.Not{Filter: nextUnder(s.paused)})
+	}
+	if s.Overdue {
+		all = append(all, nextUnder(s.overdue))
 	}
 	if s.Extend == "on" || s.Extend == "off" {
 		all = append(all, lifecycle.Compare{Field: lifecycle.FieldAutoExtend, By: lifecycle.Equal, Value: lifecycle.Value{Flag: s.Extend == "on"}})
@@ -245,6 +257,8 @@ func (s *sifter) listing(now time.Time) lifecycle.Listing {
 		q.NextBefore = s.nextTo.AddDate(0, 0, 1)
 	}
 	switch {
+	case s.Overdue:
+		q.DueBy = now
 	case s.Due && s.Held: // what is on hold is not due in the eyes of the store
 		q.NextBefore = now.Add(time.Microsecond)
 	case s.Due:
@@ -253,6 +267,15 @@ func (s *sifter) listing(now time.Time) lifecycle.Listing {
 	q.GlobalAdministrator = map[string]lifecycle.Wish{"with": lifecycle.With, "without": lifecycle.Without}[s.Admin]
 	q.After = placeIn(s.after, s.By)
 	return q
+}
+
+// nextUnder wants those whose next timer is of one of the rules.
+func nextUnder(rules []lifecycle.RuleName) lifecycle.Among {
+	under := lifecycle.Among{Field: lifecycle.FieldNext}
+	for _, rule := range rules {
+		under.Values = append(under.Values, lifecycle.Value{Text: string(rule)})
+	}
+	return under
 }
 
 // link is the address of the list with this filter, and with names and values in turn in place of what it has.
@@ -270,6 +293,9 @@ func (s *sifter) link(instead ...string) string {
 	}
 	if s.Held {
 		values.Set("held", "yes")
+	}
+	if s.Overdue {
+		values.Set("overdue", "yes")
 	}
 	for i := 0; i+1 < len(instead); i += 2 {
 		values.Set(instead[i], instead[i+1])
@@ -312,7 +338,7 @@ func (s *sifter) Sorted(by string) string {
 // Narrow counts what is filtered by in the folded part of the form.
 func (s *sifter) Narrow() (n int) {
 	for _, in := range []bool{s.Partner != "", s.Customer != "", s.Rule != "", s.Extend != "", s.Admin != "", s.Paused != "", s.From != "", s.To != "",
-		s.NextFrom != "", s.NextTo != "", s.Held, s.Due} {
+		s.NextFrom != "", s.NextTo != "", s.Held, s.Due, s.Overdue} {
 		if in {
 			n++
 		}

@@ -156,51 +156,6 @@ func TestWhatWasTypedWrongIsToldAndKept(t *testing.T) {
 	require.Contains(t, p.body, `value="nobody"`)
 }
 
-func TestQuickFindGoesToWhatIsMeant(t *testing.T) {
-	w := newWorld(t)
-	w.load(active(1, start.AddDate(1, 0, 0)))
-	for typed, want := range map[string]string{
-		" " + strings.ToUpper(relationshipID(1)): list + "/" + relationshipID(1),
-		contoso:                                  list + "?customer=" + contoso + "&sort=-arrival",
-		strings.ToUpper(partner):                 list + "?partner=" + partner + "&sort=-arrival",
-		"contoso desk":                           list + "/" + relationshipID(1),
-		"ontos":                                  list + "?customer=" + contoso,
-		"":                                       list,
-	} {
-		p := w.get(w.anyone, list+"/find?q="+url.QueryEscape(typed))
-		require.Equal(t, http.StatusSeeOther, p.status)
-		require.Equal(t, want, p.header.Get("Location"), typed)
-	}
-}
-
-func TestSearchFindsByCustomersNameAndAddress(t *testing.T) {
-	w := newWorld(t)
-	other := active(2, start.AddDate(1, 0, 0))
-	other.DisplayName, other.Customer = "Fabrikam desk", lifecycle.Tenant{TenantID: "bbbbbbbb-0000-4000-8000-000000000002", DisplayName: "Fabrikam <b>"}
-	w.load(active(1, start.AddDate(1, 0, 0)), other)
-	_, err := w.db.ImportContacts(t.Context(), []lifecycle.Contact{
-		{TenantID: contoso, Role: lifecycle.GlobalAdministrators, Mail: "IT@contoso.example"}, {TenantID: contoso, Role: lifecycle.GlobalAdministrators, Mail: "b@contoso.example"},
-		{TenantID: partner, Role: lifecycle.AdminAgents, Mail: "agent@partner.example"}}, &w.policy.Notices, start)
-	require.NoError(t, err)
-	ops, reader := w.signedIn("ops", "manage"), w.signedIn("reader", "read")
-	find := func(browser *http.Client, text string) seen {
-		return w.get(browser, list+"/find?q="+url.QueryEscape(text))
-	}
-
-	p := find(ops, "FABRIKAM")
-	require.Equal(t, http.StatusOK, p.status)
-	require.Contains(t, p.body, "Fabrikam desk</a>")
-	require.Contains(t, p.body, "Fabrikam &lt;b&gt;</a>")
-	for typed, want := range map[string]string{"it@CONTOSO.example": "customer=" + contoso, "@contoso.example": "customer=" + contoso, "partner.example": "partner=" + partner} {
-		require.Equal(t, list+"?"+want, find(ops, typed).header.Get("Location"), typed)
-	}
-	for _, typed := range []string{"it@contoso.example", "contoso.example", "Nobody & co"} {
-		p = find(reader, typed)
-		require.Equal(t, http.StatusOK, p.status)
-		require.Contains(t, wordsOf(p), "Nothing has this name or id", "%s: addresses are for those who manage", typed)
-	}
-}
-
 func TestWhatIsDueAndOnHoldIsCountedAsItIsListed(t *testing.T) {
 	w := newWorld(t)
 	w.load(active(1, start.Add(time.Hour)), active(2, start.Add(time.Hour)), active(3, start.AddDate(0, 6, 0)))
@@ -393,6 +348,9 @@ func TestEachActionDoesWhatItSaysAndIsLogged(t *testing.T) {
 		require.Contains(t, page, want)
 	}
 	require.NotContains(t, page, "/do/terminate", "an end is final")
+	require.Contains(t, wordsOf(w.get(ops, list+"/"+id+"/do/terminate")), "The status of the relationship is “Terminated”, which does not allow this. Nothing can be done with it now.")
+	japanese := w.inJapanese(w.signedIn("ops in Japan", "manage"))
+	require.Contains(t, wordsOf(w.get(japanese, list+"/"+id+"/do/terminate")), "状態が「解除済み」のため、この操作は実行できません。現在できる操作はありません。")
 
 	gone := w.draft(2, "Second", helpdesk)
 	p := w.confirmed(ops, gone, "delete", "reason", "a mistake")

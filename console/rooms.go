@@ -21,12 +21,22 @@ var rooms = []struct{ path, key string }{
 	{"/console/queue", "room.queue"},
 }
 
+// beside are pages whose addresses are not below that of the room they belong to.
+var beside = map[string]string{rulesPath: sweepsPath, holdsPath: relationshipsPath, partnersPath: relationshipsPath, provisioningPath: relationshipsPath,
+	channelsPath: noticesPath, subscriptionsPath: noticesPath}
+
+// isBelow says whether a path is another one, or below it.
+func isBelow(path, other string) bool { return path == other || strings.HasPrefix(path, other+"/") }
+
 // Rooms are the pages of the menu.
 func (v *visit) Rooms() []room {
 	shown := make([]room, len(rooms))
 	path := v.Request.URL.Path
 	for i, r := range rooms {
-		shown[i] = room{r.path, v.T(r.key), path == r.path || r.path != "/" && strings.HasPrefix(path, r.path+"/") || r.path == sweepsPath && strings.HasPrefix(path, rulesPath+"/")}
+		shown[i] = room{r.path, v.T(r.key), path == r.path || r.path != "/" && isBelow(path, r.path)}
+		for other, home := range beside {
+			shown[i].Here = shown[i].Here || home == r.path && isBelow(path, other)
+		}
 	}
 	return shown
 }

@@ -16,6 +16,7 @@ type rulePage struct {
 	lifecycle.RuleCondition
 	Policy  *lifecycle.Policy
 	At      time.Time
+	Sandbox bool
 	Hold    *lifecycle.Hold // that pauses it; nil: none does
 	Windows []ruleWindow
 	List    []lifecycle.Sweep // of it, the latest first; those that found something
@@ -28,7 +29,7 @@ type ruleWindow struct {
 	Days            int64
 	Changes, OnTime int64
 	Latest          time.Duration
-	Met             bool
+	Missed          bool // its objective
 }
 
 // OnTimeShare is the share of changes that were on time.
@@ -61,11 +62,10 @@ func (c *Console) rulePage(v *visit) (*rulePage, error) {
 	if i < 0 { // the database is away
 		return nil, &refusal{http.StatusServiceUnavailable, v.T("rule.away")}
 	}
-	p := &rulePage{RuleCondition: condition.Rules[i], Policy: c.Policy, At: condition.At, Hold: ruleHold(&condition, rule)}
-	objective := p.Objective(c.Policy)
+	p := &rulePage{RuleCondition: condition.Rules[i], Policy: c.Policy, At: condition.At, Sandbox: condition.Sandbox, Hold: ruleHold(&condition, rule)}
 	for w := range lifecycle.LatenessWindows {
 		onTime, all := p.OnTime(c.Policy, w)
-		p.Windows = append(p.Windows, ruleWindow{int64(w.Span() / lifecycle.Day), all, onTime, p.RuleCondition.Late[w].Greatest(), objective.Met(onTime, all)})
+		p.Windows = append(p.Windows, ruleWindow{int64(w.Span() / lifecycle.Day), all, onTime, p.RuleCondition.Late[w].Greatest(), condition.Missed(&p.RuleCondition, c.Policy, w)})
 	}
 	before := number(v.Request.URL.Query(), "before")
 	list, err := c.Store.ShownSweeps(ctx, lifecycle.ShowBusy, rule, before, sweepsOnPage+1)

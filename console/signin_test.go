@@ -1,8 +1,11 @@
 package console_test
 
 import (
+	"html"
 	"io"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +133,51 @@ func TestSessionsEnd(t *testing.T) {
 		again.Jar.SetCookies(mustURL(t, w.server.URL), kept)
 		require.Equal(t, http.StatusSeeOther, w.get(again, "/").status)
 	})
+}
+
+// What somebody was typing when their session ended is there once they have signed in again.
+func TestWhatWasTypedIsThereAfterSigningInAgain(t *testing.T) {
+	w := newWorld(t)
+	ops := w.signedIn("ops", "manage")
+	const tenant = "22222222-2222-4222-8222-222222222222"
+	require.Equal(t, http.StatusSeeOther, w.post(ops, "/console/contacts/edit", "tenant", tenant, "role", "adminAgent", "mail", "ann@contoso.example", "name", "Ann", "digest", "none").status)
+	for _, c := range []struct {
+		page  string
+		typed []string
+		shows []string
+	}{
+		{"/console/sweeps/rules/end-term/pause", []string{"reason", "legal & co <say so>"}, []string{">legal &amp; co &lt;say so&gt;</textarea>"}},
+		{"/console/contacts/edit?tenant=" + tenant + "&role=adminAgent", []string{"tenant", tenant, "role", "adminAgent", "mail", "bob@contoso.example", "name", "Bob", "digest", "daily"},
+			[]string{`value="bob@contoso.example"`, `value="Bob"`, `<option value="daily" selected`, ">Add a contact<"}},
+		{"/console/contacts/edit?tenant=" + tenant + "&role=adminAgent&mail=ann@contoso.example",
+			[]string{"known", "yes", "tenant", tenant, "role", "adminAgent", "mail", "ann@contoso.example", "name", "Ann Other", "digest", "weekly"},
+			[]string{`value="Ann Other"`, `<option value="weekly" selected`, "Change ann@contoso.example"}},
+	} {
+		require.Equal(t, http.StatusOK, w.get(ops, c.page).status, c.page)
+		require.Equal(t, http.StatusSeeOther, w.post(ops, "/console/sign-out").status)
+		form := url.Values{}
+		for i := 0; i < len(c.typed); i += 2 {
+			form.Set(c.typed[i], c.typed[i+1])
+		}
+		path, _, _ := strings.Cut(c.page, "?")
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.server.URL+path, strings.NewReader(form.Encode()))
+		require.NoError(t, err)
+		p := w.do(ops, r, []string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin", "Referer", w.server.URL + c.page})
+		require.Equal(t, http.StatusUnauthorized, p.status)
+		require.Contains(t, p.body, "Sign in first; nothing was changed.")
+		link := regexp.MustCompile(`/console/sign-in\?next=([^"]*)"`).FindStringSubmatch(p.body)
+		require.Len(t, link, 2, p.body)
+		next, err := url.QueryUnescape(html.UnescapeString(link[1]))
+		require.NoError(t, err)
+		p = w.post(ops, "/console/sign-in", "token", w.token("ops of "+c.page, "manage"), "next", next)
+		require.Equal(t, http.StatusSeeOther, p.status, p.body)
+		require.Equal(t, next, p.header.Get("Location"))
+		p = w.get(ops, next)
+		require.Equal(t, http.StatusOK, p.status, p.body)
+		for _, shown := range c.shows {
+			require.Contains(t, p.body, shown, c.page)
+		}
+	}
 }
 
 func TestFormsOfOtherSitesAreRefused(t *testing.T) {

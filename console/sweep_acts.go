@@ -187,12 +187,12 @@ func (c *Console) askRelease(v *visit) (confirmation, error) {
 // holdFacts say who has placed a hold, when, and why.
 func (v *visit) holdFacts(h *lifecycle.Hold) []fact {
 	pages := v.console.pages[v.Lang]
-	facts := []fact{{v.T("sweeps.since"), pages.instant(h.PlacedAt)}, {v.T("sweeps.by"), h.Who()}}
+	facts := []fact{{v.T("sweeps.since"), pages.instant(h.PlacedAt)}, {v.T("sweeps.by"), data(h.Who())}}
 	if h.Cause != "" {
 		facts = append(facts, fact{v.T("sweeps.cause"), pages.word("cause", h.Cause)})
 	}
 	if h.Note != "" {
-		facts = append(facts, fact{v.T("sweeps.note"), h.Note})
+		facts = append(facts, fact{v.T("sweeps.note"), data(h.Note)})
 	}
 	return facts
 }

@@ -25,8 +25,8 @@ type SweepStore interface {
 	// FailedRecords lists what a sweep could not change: at most limit of those after a key.
 	FailedRecords(ctx context.Context, sweep, after int64, limit int) ([]lifecycle.FailedRecord, error)
 
-	// Counts counts the relationships of each status.
-	Counts(ctx context.Context) (map[lifecycle.Status]int64, error)
+	// Population counts all relationships.
+	Population(ctx context.Context) (int64, error)
 }
 
 const (

@@ -226,7 +226,9 @@ func TestRejectedSweepPausesItsRuleUntilItIsResumed(t *testing.T) {
 	list := w.get(w.anyone, "/console/sweeps")
 	require.Regexp(t, `Terms end – .* Paused somebody has typed a wrong date \(\s*local`, wordsOf(list))
 	require.Contains(t, list.body, "/console/sweeps/rules/end-term/resume")
-	require.Contains(t, wordsOf(w.get(w.anyone, "/console/sweeps/rules/end-term/resume")), "A sweep was rejected")
+	resume := w.get(w.anyone, "/console/sweeps/rules/end-term/resume")
+	require.Contains(t, wordsOf(resume), "A sweep was rejected")
+	require.Contains(t, resume.body, "<bdi>somebody has typed a wrong date</bdi>", "what people wrote is nobody's to translate")
 	w.post(w.anyone, "/console/sweeps/rules/end-term/resume", "reason", "mended")
 	require.Contains(t, wordsOf(w.get(w.anyone, "/console/sweeps")), "“Terms end” goes on.")
 	again := w.post(w.anyone, "/console/sweeps/rules/end-term/resume", "reason", "mended")
@@ -330,7 +332,7 @@ func TestNewSweepShowsWhatItWouldDoAndIsOpenedOnce(t *testing.T) {
 	none := w.get(w.anyone, "/console/sweeps/new?step=plan&mode=real")
 	require.Contains(t, wordsOf(none), "Choose at least one rule.")
 
-	plan := w.get(w.anyone, "/console/sweeps/new?step=plan&mode=real&rule=end-term&rule=auto-extend")
+	plan := w.settled(w.anyone, "/console/sweeps/new?step=plan&mode=real&rule=end-term&rule=auto-extend")
 	said := wordsOf(plan)
 	require.Contains(t, said, "Terms end 3 ")
 	require.Contains(t, said, "Extensions 0 ")
@@ -358,13 +360,13 @@ func TestNewSweepSaysWhatWillBeHeld(t *testing.T) {
 	w.policy.Breakers = map[lifecycle.RuleName]lifecycle.Breaker{lifecycle.EndTerm: {Records: 2}}
 	w.ending(3)
 	const real = "/console/sweeps/new?step=plan&mode=real&rule=end-term"
-	require.Regexp(t, `Terms end 3 \d+ \d+ 2 too many`, wordsOf(w.get(w.anyone, real)))
-	dry := wordsOf(w.get(w.anyone, "/console/sweeps/new?step=plan&mode=dry&rule=end-term"))
+	require.Regexp(t, `Terms end 3 0 \d+ \d+ 2 too many`, wordsOf(w.settled(w.anyone, real)))
+	dry := wordsOf(w.settled(w.anyone, "/console/sweeps/new?step=plan&mode=dry&rule=end-term"))
 	require.NotContains(t, dry, "too many", "dry runs are never held")
 	w.post(w.anyone, "/console/sweeps/rules/end-term/pause", "reason", "x")
-	require.Contains(t, wordsOf(w.get(w.anyone, real)), "Terms end: 3 more are due, and on hold")
+	require.Contains(t, wordsOf(w.settled(w.anyone, real)), "Terms end 0 3 0 0 ")
 	w.post(w.anyone, "/console/sweeps/everything/hold", "reason", "x")
-	require.Contains(t, wordsOf(w.get(w.anyone, real)), "would be planned and held")
+	require.Contains(t, wordsOf(w.settled(w.anyone, real)), "would be planned and held")
 }
 
 func TestARuleHasAPage(t *testing.T) {

@@ -64,7 +64,7 @@ func (v *visit) confirmSwitching(s switching) confirmation {
 		{v.T("switch.number"), v.console.pages[v.Lang].words.write(s.N)}}
 	if s.Several {
 		fields["which"] = "all"
-		facts = append(facts, fact{v.T("bulk.filter"), s.Filter})
+		facts = append(facts, fact{v.T("bulk.filter"), verbatim(s.Filter)})
 	}
 	text := v.T("switch.text")
 	button := v.T("switch.button."+to, "n", s.N)

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ type today struct {
 	Due      int64
 	Held     int64 // due, and on hold one by one
 	Paused   int64 // due, and the rule is paused
-	Overdue  int64 // due for longer than it takes from one look to the next
+	Overdue  int64 // due under rules whose oldest has been so for longer than it takes from one look to the next
 }
 
 // A glance keeps the condition of the deployment for a moment, so that many who look cost as much as one. Nobody waits long for it: a database
@@ -43,10 +44,20 @@ type looking struct {
 }
 
 func (g *glance) look(ctx context.Context, wall time.Time, condition func(context.Context) lifecycle.Condition) lifecycle.Condition {
+	seen, late := g.lookFor(ctx, lookWait, wall, condition)
+	if late == nil {
+		return seen
+	}
+	return lifecycle.Condition{At: wall, Wall: wall, Version: seen.Version, Sandbox: seen.Sandbox,
+		Database: lifecycle.Dependency{Name: "database", Fault: "it has not answered for " + lifecycle.Spoken(max(lookWait, wall.Sub(late.begun)))}}
+}
+
+// lookFor is look for whoever does not wait longer than that. late is the look that is under way then, and seen is what was seen before it.
+func (g *glance) lookFor(ctx context.Context, patience time.Duration, wall time.Time, condition func(context.Context) lifecycle.Condition) (seen lifecycle.Condition, late *looking) {
 	g.mu.Lock()
 	if age := wall.Sub(g.taken); age >= 0 && age < lookEvery {
 		defer g.mu.Unlock()
-		return g.seen
+		return g.seen, nil
 	}
 	if g.looking == nil || g.looking.stale {
 		g.looking = &looking{begun: wall, done: make(chan struct{})}
@@ -54,7 +65,7 @@ func (g *glance) look(ctx context.Context, wall time.Time, condition func(contex
 	}
 	l := g.looking
 	g.mu.Unlock()
-	wait := time.NewTimer(lookWait)
+	wait := time.NewTimer(patience)
 	defer wait.Stop()
 	select {
 	case <-l.done:
@@ -63,10 +74,9 @@ func (g *glance) look(ctx context.Context, wall time.Time, condition func(contex
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.looking != l {
-		return g.seen
+		return g.seen, nil
 	}
-	return lifecycle.Condition{At: wall, Wall: wall, Version: g.seen.Version, Sandbox: g.seen.Sandbox,
-		Database: lifecycle.Dependency{Name: "database", Fault: "it has not answered for " + lifecycle.Spoken(max(lookWait, wall.Sub(l.begun)))}}
+	return g.seen, l
 }
 
 // see looks, and keeps what it sees unless something was changed meanwhile, which it may not have seen.
@@ -106,6 +116,7 @@ func (c *Console) addToday() {
 func (c *Console) today(v *visit) today {
 	t := today{Condition: c.glance.look(v.Request.Context(), c.Wall(), c.Condition), Policy: c.Policy}
 	t.Concerns = t.Condition.Concerns(c.Policy)
+	overdue := overdueRules(&t.Condition)
 	for i := range t.Rules {
 		rule := &t.Rules[i]
 		t.Held += rule.Held
@@ -114,11 +125,21 @@ func (c *Console) today(v *visit) today {
 			continue
 		}
 		t.Due += rule.Due
-		if rule.Overdue(t.At) > rule.Interval {
+		if slices.Contains(overdue, rule.Rule) {
 			t.Overdue += rule.Due
 		}
 	}
 	return t
+}
+
+// overdueRules are those that are not paused, and whose oldest timer has been due for longer than it takes from one look to the next.
+func overdueRules(c *lifecycle.Condition) (overdue []lifecycle.RuleName) {
+	for i := range c.Rules {
+		if r := &c.Rules[i]; !r.Paused && c.Standstill() == nil && r.Overdue(c.At) > r.Interval {
+			overdue = append(overdue, r.Rule)
+		}
+	}
+	return overdue
 }
 
 // Look is the page on which an operator sees what a concern is about; empty where there is none.
@@ -126,8 +147,10 @@ func (today) Look(c lifecycle.Concern) string {
 	switch c.What {
 	case lifecycle.QueueAway, lifecycle.NobodyWorks, lifecycle.WorkersAtLimit:
 		return queuePath
-	case lifecycle.StandsStill, lifecycle.SchedulerSilent, lifecycle.ObjectiveMissed:
+	case lifecycle.StandsStill, lifecycle.SchedulerSilent:
 		return sweepsPath
+	case lifecycle.ObjectiveMissed:
+		return rulesPath + "/" + c.Subject
 	case lifecycle.SweepIsHeld:
 		return sweepsPath + "/" + c.Subject
 	case lifecycle.RuleOverdue:
@@ -136,22 +159,24 @@ func (today) Look(c lifecycle.Concern) string {
 		return channelsPath
 	case lifecycle.LettersDead:
 		return noticesPath + "?status=" + string(lifecycle.NoticeDead)
+	case lifecycle.AccessStuck:
+		return provisioningPath + "?stuck=yes"
 	}
 	return ""
 }
 
-// OverdueLink lists what is overdue: of one rule, if it is only that one.
-func (t today) OverdueLink() string {
-	path, rules := t.DueLink(), 0
-	for i := range t.Rules {
-		if r := &t.Rules[i]; r.Overdue(t.At) > r.Interval && r.Due > 0 && !r.Paused {
-			path, rules = relationshipsPath+"?due=now&rule="+string(r.Rule), rules+1
-		}
+// OverdueTone says how bad it is that something is overdue: as bad as the verdict above it has it.
+func (t today) OverdueTone() string {
+	late := func(c lifecycle.Concern) bool {
+		return c.What == lifecycle.RuleOverdue || c.What == lifecycle.SchedulerSilent
 	}
-	if rules == 1 {
-		return path
+	switch {
+	case t.Overdue == 0 || t.Sandbox: // whose clock moves in steps
+		return ""
+	case slices.ContainsFunc(t.Concerns, late):
+		return "bad"
 	}
-	return t.DueLink()
+	return "warn"
 }
 
 // DueLink lists what is due and not on hold in any way.
@@ -202,11 +227,9 @@ func (t today) OnTime(r lifecycle.RuleCondition) string {
 	return lifecycle.Share(r.OnTime(t.Policy, lifecycle.LastDay))
 }
 
-// Met says whether the rule keeps its objective.
-func (t today) Met(r lifecycle.RuleCondition) bool {
-	objective := r.Objective(t.Policy)
-	onTime, all := r.OnTime(t.Policy, lifecycle.LastDay)
-	return objective.Met(onTime, all)
+// Missed says whether the rule has missed its objective in the last day.
+func (t today) Missed(r lifecycle.RuleCondition) bool {
+	return t.Condition.Missed(&r, t.Policy, lifecycle.LastDay)
 }
 
 // Late is how late the oldest timer of a rule is.

@@ -192,6 +192,23 @@ func (p *pages) said(s *lifecycle.Said) template.HTML {
 	return asCode(text)
 }
 
+// would says why an action would be refused, as the HTTP interface is heard to say it once it is.
+func (p *pages) would(err error) string {
+	var refused *lifecycle.Refusal
+	if !errors.As(err, &refused) {
+		return err.Error()
+	}
+	said := refused.Told()
+	text, broken := json.Marshal(said.Facts)
+	told := sentence{Name: said.Code}
+	if broken == nil && json.Unmarshal(text, &told.Facts) == nil {
+		if text, ok := p.told(told); ok {
+			return text
+		}
+	}
+	return err.Error()
+}
+
 var command = regexp.MustCompile("`([^`]+)`")
 
 // asCode escapes a text, and shows as code what stands between backquotes.

@@ -205,7 +205,7 @@ func (v *visit) fail(err error) {
 	if status == http.StatusUnauthorized {
 		detail = v.T("error.signIn")
 	}
-	if err := v.showAs(status, "error", map[string]any{"Status": status, "Detail": detail, "RequestID": v.w.Header().Get("X-Request-Id"), "Before": v.before(), "SignIn": status == http.StatusUnauthorized}); err != nil {
+	if err := v.showAs(status, "error", map[string]any{"Status": status, "Detail": detail, "RequestID": v.w.Header().Get("X-Request-Id"), "Before": v.before(), "Again": v.again(), "SignIn": status == http.StatusUnauthorized}); err != nil {
 		v.console.Logger.Error("not even the page of an error could be made", "error", err)
 		http.Error(v.w, http.StatusText(status), status)
 	}
@@ -223,6 +223,29 @@ func (v *visit) before() string {
 	return ""
 }
 
+// typedIn are the fields of forms in which people have written something that they do not want to write again.
+var typedIn = []string{"reason", "tenant", "called", "known", "role", "mail", "name", "language", "zone", "digest"}
+
+// typedQuery marks the address of a form that was filled in before its visitor had to sign in again.
+const typedQuery = "typed"
+
+// again is the page from which the visitor came, for when they have signed in anew: with what they had typed there.
+func (v *visit) again() string {
+	page, err := url.Parse(v.before())
+	if err != nil || page.Path == "" {
+		return ""
+	}
+	query := page.Query()
+	for _, name := range typedIn {
+		if text := v.Request.PostFormValue(name); text != "" {
+			query.Set(name, text)
+			query.Set(typedQuery, "yes")
+		}
+	}
+	page.RawQuery = query.Encode()
+	return page.RequestURI()
+}
+
 // ask asks the HTTP interface for something in the visitor's name. body is sent as JSON unless it is nil, and what is answered is
 // read into answer unless that is nil. Where it is refused, the error is a *refusal with what the interface says.
 func (v *visit) ask(method, path string, body, answer any, headers ...string) error {
@@ -230,6 +253,14 @@ func (v *visit) ask(method, path string, body, answer any, headers ...string) er
 	if err != nil {
 		return err
 	}
+	if method != http.MethodGet {
+		defer v.console.plans.forget()
+	}
+	return v.put(r, answer)
+}
+
+// put is ask, of a request that is made already.
+func (v *visit) put(r *http.Request, answer any) error {
 	said := &heard{header: http.Header{}, status: http.StatusOK}
 	v.console.Door.Ask(said, r, v.Session)
 	if said.status >= http.StatusBadRequest {

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -48,6 +49,9 @@ type world struct {
 
 	blind bool // nobody can say what timers are going to do
 
+	kind  storage.Kind                         // empty: live
+	every map[lifecycle.RuleName]time.Duration // from one tick of a rule to the next; of those that are missing it is not known
+
 	mu  sync.Mutex
 	now time.Time
 }
@@ -71,7 +75,7 @@ func (w *world) open(database string, set ...func(*httpapi.Options)) {
 	db, err := storage.Open(t.Context(), database)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	require.NoError(t, db.Migrate(context.WithoutCancel(t.Context()), storage.Live, start))
+	require.NoError(t, db.Migrate(context.WithoutCancel(t.Context()), cmp.Or(w.kind, storage.Live), start))
 	w.db = db
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	w.sweeper = &jobs.Sweeper{Store: db, Policy: w.policy, Bell: jobs.Silence{}, Now: w.clock, Wall: w.wall, Log: log}
@@ -134,6 +138,12 @@ func (w *world) condition(ctx context.Context) lifecycle.Condition {
 	c, err := w.db.Condition(ctx, w.policy, w.clock(), w.wall())
 	if err != nil {
 		c.Database.Fault = err.Error()
+	}
+	for i := range c.Rules {
+		c.Rules[i].Interval = w.every[c.Rules[i].Rule]
+		if c.Rules[i].Interval > 0 {
+			c.Rules[i].LastTick = w.wall()
+		}
 	}
 	return c
 }

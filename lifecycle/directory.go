@@ -7,7 +7,6 @@ type ContactQuery struct {
 	Tenant string // lower case
 	Role   Role
 	Mail   string  // in upper or lower case
-	Domain string  // what an address has behind the @, or how that begins
 	After  Contact // the last one on the page before; tenant, role and mail count
 	Limit  int     // at most so many; 0: no limit
 }

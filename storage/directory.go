@@ -100,7 +100,6 @@ func contactConditions(q *lifecycle.ContactQuery) where {
 	w.and(q.Tenant != "", "c.tenant_id = :tenant", "tenant", clean(strings.ToLower(q.Tenant)))
 	w.and(q.Role != "", "c.role = :role", "role", q.Role)
 	w.and(q.Mail != "", "c.mail_key = :mail", "mail", clean(strings.ToLower(q.Mail)))
-	w.and(q.Domain != "", "{{find}}(c.mail_key, :domain) > 0", "domain", "@"+clean(strings.ToLower(q.Domain)))
 	return w
 }
 
