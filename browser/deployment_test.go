@@ -47,12 +47,14 @@ var program = sync.OnceValues(func() (string, error) {
 	return built, nil
 })
 
-// A deployment is a sandbox with so many relationships, in a process of its own that serves it.
+// A deployment is a sandbox with so many relationships, in processes of its own that serve it.
 type deployment struct {
 	site
 	records int
 	dir     string
 	program string
+	parts   []string // the commands that serve it, each in a process; none: one that does everything
+	env     []string // settings beside the others, by their names in the environment; TENURE_DB where it is not a file
 	tokens  []string // of people with several awkward names; who looks is named on every page
 	sweep   string   // the id of the sweep that found most
 	notices []string // the ids of some notices
@@ -147,6 +149,9 @@ func (d *deployment) live() error {
 		{"holds", "place", "relationship", relationshipID(16), "--note", notes[2]},
 		{"holds", "place", "tenant", customerID(32), "--note", notes[0]},
 		{"holds", "place", "rule", "release-name", "--note", notes[1]},
+		{"partners", "set", customerID(0), "--standing", "suspended", "--note", notes[2]},
+		{"subscriptions", "add", "https://hooks.example.invalid/tenure", "--tenant", customerID(0), "--kind", "extended"},
+		{"subscriptions", "add", "https://" + strings.Repeat("w", 60) + ".example.invalid/tenure"},
 	} {
 		if _, err := d.run(args...); err != nil {
 			return err
@@ -169,7 +174,7 @@ func write(file string, content func(io.Writer) error) error {
 func (d *deployment) command(args ...string) *exec.Cmd {
 	c := exec.Command(d.program, args...)
 	c.Dir = d.dir
-	c.Env = append(os.Environ(), "TENURE_DB=sqlite:"+filepath.Join(d.dir, "tenure.db"), "TENURE_LISTEN=127.0.0.1:0")
+	c.Env = append(append(os.Environ(), "TENURE_DB=sqlite:"+filepath.Join(d.dir, "tenure.db"), "TENURE_LISTEN=127.0.0.1:0", "TENURE_RATE_LIMIT=0"), d.env...)
 	return c
 }
 
@@ -199,9 +204,27 @@ func (d *deployment) serve() error {
 	return err
 }
 
-// begin does the same, with more settings, and leaves it to the caller to stop it, once.
-func (d *deployment) begin(settings ...string) (stop func(), err error) {
-	c := d.command(append([]string{"serve", "--rate-limit", "0"}, settings...)...)
+// begin does the same, and leaves it to the caller to stop it, once.
+func (d *deployment) begin() (stop func(), err error) {
+	parts := d.parts
+	if len(parts) == 0 {
+		parts = []string{"serve"}
+	}
+	var begun ends
+	for _, part := range parts {
+		stop, err := d.start(part)
+		if err != nil {
+			begun.run()
+			return nil, err
+		}
+		begun.add(stop)
+	}
+	return begun.run, nil
+}
+
+// start starts one process. Of one that answers requests it waits until it says where.
+func (d *deployment) start(part string) (stop func(), err error) {
+	c := d.command(part)
 	c.Path, c.Args = "/bin/sh", append([]string{"sh", "-c", leash, "leash"}, c.Args...)
 	hold, err := c.StdinPipe()
 	if err != nil {
@@ -230,6 +253,9 @@ func (d *deployment) begin(settings ...string) (stop func(), err error) {
 		<-ended
 		_ = c.Wait()
 	}
+	if part != "serve" && part != "api" {
+		return stop, nil
+	}
 	select {
 	case address := <-where:
 		d.url = "http://" + address
@@ -237,10 +263,10 @@ func (d *deployment) begin(settings ...string) (stop func(), err error) {
 	case said := <-ended:
 		ended <- said
 		stop()
-		return nil, fmt.Errorf("tenure serve ended at once: %s", said)
+		return nil, fmt.Errorf("tenure %s ended at once: %s", part, said)
 	case <-time.After(time.Minute):
 		stop()
-		return nil, errors.New("tenure serve does not listen after a minute")
+		return nil, fmt.Errorf("tenure %s does not listen after a minute", part)
 	}
 }
 
@@ -305,8 +331,9 @@ func (d *deployment) as(turn int) site {
 // path fills the placeholders of a path. Each turn has another awkward relationship and another notice. It is not ok where there is
 // nothing of the kind in this world.
 func (d *deployment) path(of string, turn int) (path string, ok bool) {
-	fill := map[string]string{"{sweep}": d.sweep}
+	fill := map[string]string{"{sweep}": d.sweep, "{partner}": partner, "{customer}": customerID(32)}
 	if d.records > 0 {
+		fill["{hold}"] = "2" // that of the customer
 		fill["{relationship}"] = relationshipID(4 * (turn % len(awkward)))
 	}
 	if len(d.notices) > 0 {

@@ -1,8 +1,9 @@
 // Package browser looks at the console of the built program in a real Chromium, as operators do: on a phone and at a desk, in both languages, by
 // day and by night, with nothing in the database and with a hundred thousand records in it.
 //
-// A visit to a page answers with a sight: everything about the page that somebody would stumble over. Nothing of ours is imported: what
-// the program cannot be asked on its command line or over HTTP is not known here.
+// A visit to a page answers with a sight: everything about the page that somebody would stumble over. Nothing of the program is imported, only what
+// starts servers for it: what it cannot be asked on its command line or over HTTP is not known here. Its words are read from their files, to
+// tell one story in two languages.
 //
 // To have a page looked at, add its path to the table in pages_test.go. To look at what comes after a click, write a test with tab.after.
 // What pages have to keep to, beyond what browsers and readers want:

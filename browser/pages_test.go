@@ -13,14 +13,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pages are the pages of the console that are looked at. {relationship}, {sweep} and {notice} stand for one that there is.
+// pages are the pages of the console that are looked at. {relationship}, {sweep}, {notice}, {partner}, {customer} and {hold} stand for one that there is.
 var pages = []string{
 	"/console/sign-in", "/",
 	"/console/ahead", "/console/ahead?from=2027-01-01", "/console/ahead/expiring", "/console/ahead/expiring?within=ended", "/console/ahead/bulk",
 	"/console/relationships", "/console/relationships?sort=name", "/console/relationships/find?q=example.com", "/console/relationships/{relationship}", "/console/relationships/{relationship}/do/hold",
+	"/console/relationships?partner={partner}", "/console/relationships?customer={customer}", "/console/holds", "/console/holds?show=all", "/console/holds/place?tenant={partner}",
+	"/console/holds/{hold}/release", "/console/partners/{partner}/suspended", "/console/provisioning", "/console/provisioning?stuck=yes",
 	"/console/sweeps", "/console/sweeps?show=all", "/console/sweeps/{sweep}", "/console/sweeps/new",
 	"/console/sweeps/new?step=plan&mode=real&rule=end-term&rule=warn-expiry", "/console/rules/end-term", "/console/sweeps/rules/end-term/pause",
-	"/console/notices", "/console/notices?status=sent", "/console/notices/{notice}", "/console/channels", "/console/contacts", "/console/contacts/edit",
+	"/console/notices", "/console/notices?status=sent", "/console/notices/{notice}", "/console/channels", "/console/subscriptions", "/console/contacts", "/console/contacts/edit",
 	"/console/activity", "/console/activity/operators", "/console/analytics", "/console/analytics/customers", "/console/queue", "/console/queue/tenure-sweeps",
 }
 

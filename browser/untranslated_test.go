@@ -17,7 +17,7 @@ type text struct{ Text, Language, Where string }
 // sameEverywhere are words that Japanese readers meet in Latin letters, too.
 var sameEverywhere = []string{
 	"tenure", "GDAP", "Microsoft", "Graph", "Global", "Administrator", "Admin", "agent", "CSV", "JSON", "NDJSON", "HTTP", "API", "ID", "UTC", "OK", "SMTP",
-	"Redis", "PostgreSQL", "SQLite", "asynq", "PDF", "URL", "ISO",
+	"Redis", "PostgreSQL", "SQLite", "asynq", "PDF", "URL", "ISO", "MiB",
 }
 
 // What is not prose: addresses, ids, instants, periods, file names, wire names.

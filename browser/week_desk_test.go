@@ -4,8 +4,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -22,19 +24,30 @@ var keepSteps = flag.String("steps", "", "folder in which a picture of each page
 // A desk is where somebody works with the console: one tab, and the page that it shows. Each page that they come to is looked at as
 // all others are, and has to be without fault.
 type desk struct {
-	t    *testing.T
-	tab  *tab
-	of   *deployment
-	look look
-	seen *sight
-	name string
-	step int
+	t      *testing.T
+	tab    *tab
+	of     *deployment
+	look   look
+	tongue *tongue
+	seen   *sight
+	name   string
+	step   int
+	forms  map[string]string // that were on the pages seen, by their addresses: what each sends unless something is typed in
 }
 
 // sitDown opens a tab for somebody.
 func sitDown(t *testing.T, d *deployment, l look, name string) *desk {
 	t.Helper()
-	return &desk{t: t, tab: open(t), of: d, look: l, name: name}
+	if *keepSteps != "" {
+		require.NoError(t, os.MkdirAll(*keepSteps, 0o750))
+	}
+	return &desk{t: t, tab: open(t), of: d, look: l, tongue: speak(t, l.language), name: name, forms: map[string]string{}}
+}
+
+// by is the desk with another window, such as that of a phone.
+func (d *desk) by(v view) *desk {
+	d.look.view = v
+	return d
 }
 
 // in is the desk in a part of the test.
@@ -42,6 +55,9 @@ func (d *desk) in(t *testing.T) *desk {
 	d.t, d.tab.t = t, t
 	return d
 }
+
+// formsShown are the forms of a page that change something, by their addresses, and what each would send.
+const formsShown = `Object.fromEntries([...document.querySelectorAll("form[method=post]")].map((f) => [f.getAttribute("action"), new URLSearchParams(new FormData(f)).toString()]))`
 
 // act does something, waits until the page that it leads to is at rest, and looks at that page.
 func (d *desk) act(what string, status int64, do func(context.Context) error) {
@@ -66,6 +82,7 @@ func (d *desk) act(what string, status int64, do func(context.Context) error) {
 	seen.visit.path = strings.TrimPrefix(seen.At, d.of.url) // wherever it led: what it says is judged
 	d.seen = seen
 	d.keep(what)
+	maps.Copy(d.forms, script[map[string]string](d, formsShown))
 	faults := slices.DeleteFunc(seen.faults(), func(fault string) bool { // what is kept up to date grows while somebody watches
 		return strings.HasPrefix(fault, "layout shift") && script[bool](d, `document.querySelector("[data-live]") !== null`)
 	})
@@ -120,19 +137,20 @@ func (d *desk) back() {
 }
 
 // mark finds what is to be clicked by what it is called: its label, or its words. Of several the first in the page's content counts.
-const mark = `((name, kinds) => {
+const mark = `((pattern, kinds) => {
+  const name = new RegExp("^(?:" + pattern + ")$");
   const said = (el) => (el.getAttribute("aria-label") ?? document.getElementById(el.getAttribute("aria-labelledby"))?.innerText ?? (el.labels?.length ? [...el.labels].map((l) => l.innerText).join(" ") : el.innerText ?? "")).trim().replace(/\s+/g, " ");
   for (const old of document.querySelectorAll("[data-hand]")) old.removeAttribute("data-hand");
   const all = [...document.querySelectorAll(kinds)].filter((el) => el.checkVisibility());
   const of = (el) => el.closest("main") ? 0 : 1;
-  const found = all.filter((el) => said(el) === name).sort((a, b) => of(a) - of(b));
+  const found = all.filter((el) => name.test(said(el))).sort((a, b) => of(a) - of(b));
   if (found.length) found[0].setAttribute("data-hand", "");
   return found.length ? "" : "there is none: " + all.map(said).join(" | ");
 })(%q, %q)`
 
 // find marks something, and fails the test where it is not there.
 func (d *desk) find(ctx context.Context, name, kinds string) error {
-	fault, err := ask[string](ctx, fmt.Sprintf(mark, name, kinds))
+	fault, err := ask[string](ctx, fmt.Sprintf(mark, d.tongue.of(name), kinds))
 	if err == nil && fault != "" {
 		err = fmt.Errorf("%q at %s: %s", name, d.seen.visit.path, fault)
 	}
@@ -173,7 +191,7 @@ func (d *desk) offers(name string) bool {
 	d.t.Helper()
 	var there bool
 	d.tab.within(visitLimit, "looking for "+name, func(ctx context.Context) error {
-		fault, err := ask[string](ctx, fmt.Sprintf(mark, name, clickable))
+		fault, err := ask[string](ctx, fmt.Sprintf(mark, d.tongue.of(name), clickable))
 		there = fault == ""
 		return err
 	})
@@ -206,6 +224,34 @@ func (d *desk) fill(name, text string) {
 	})
 }
 
+// reach goes with the Tab key until the focus is on what is called so.
+func (d *desk) reach(name string) {
+	d.t.Helper()
+	called := regexp.MustCompile("^(?:" + d.tongue.of(name) + ")$")
+	d.tab.within(visitLimit, "going to "+name+" with the Tab key", func(ctx context.Context) error {
+		for range mostStops {
+			s, err := d.tab.press(ctx, "\t")
+			if err != nil || called.MatchString(s.Name) {
+				return err
+			}
+		}
+		return fmt.Errorf("the Tab key does not lead to %q at %s", name, d.seen.visit.path)
+	})
+}
+
+// strike goes with the Tab key to a link or a button, and comes with the Enter key to the page behind it.
+func (d *desk) strike(name string) {
+	d.t.Helper()
+	d.reach(name)
+	d.act("striking "+name, 200, func(ctx context.Context) error { return chromedp.Do(ctx, chromedp.KeyEvent("\r")) })
+}
+
+// types types where the focus is.
+func (d *desk) types(text string) {
+	d.t.Helper()
+	d.tab.within(visitLimit, "typing", func(ctx context.Context) error { return chromedp.Do(ctx, chromedp.KeyEvent(text)) })
+}
+
 // choose chooses from a list.
 func (d *desk) choose(name, option string) {
 	d.t.Helper()
@@ -214,7 +260,7 @@ func (d *desk) choose(name, option string) {
 			return err
 		}
 		there, err := ask[bool](ctx, fmt.Sprintf(`(() => { const el = document.querySelector("[data-hand]");
-			const o = [...el.options].find((o) => o.text === %q); if (o) el.value = o.value; return Boolean(o); })()`, option))
+			const name = new RegExp("^(?:" + %q + ")$"), o = [...el.options].find((o) => name.test(o.text)); if (o) el.value = o.value; return Boolean(o); })()`, d.tongue.of(option)))
 		if err == nil && !there {
 			err = fmt.Errorf("%q has no %q", name, option)
 		}
@@ -243,31 +289,32 @@ func (d *desk) reads(texts ...string) {
 	d.t.Helper()
 	said := d.text()
 	for _, text := range texts {
-		require.Contains(d.t, said, text, d.seen.visit.path)
+		require.Regexp(d.t, d.tongue.of(text), said, "%s: %q", d.seen.visit.path, text)
 	}
 }
 
 // lacks wants the page not to say it.
 func (d *desk) lacks(text string) {
 	d.t.Helper()
-	require.NotContains(d.t, d.text(), text, d.seen.visit.path)
+	require.NotRegexp(d.t, d.tongue.of(text), d.text(), "%s: %q", d.seen.visit.path, text)
 }
 
 // awaits waits until the page says something, as who watches does.
 func (d *desk) awaits(text string) {
 	d.t.Helper()
 	d.tab.within(30*time.Second, "waiting for "+text, func(ctx context.Context) error {
-		_, err := ask[any](ctx, fmt.Sprintf(`(async () => { while (!document.querySelector("main").innerText.replace(/\s+/g, " ").includes(%q)) await new Promise((done) => setTimeout(done, 50)); })()`, text))
+		_, err := ask[any](ctx, fmt.Sprintf(`(async () => { const said = new RegExp(%q); while (!said.test(document.querySelector("main").innerText.replace(/\s+/g, " "))) await new Promise((done) => setTimeout(done, 50)); })()`, d.tongue.of(text)))
 		return err
 	})
 }
 
-// follow awaits something that is only on the page once it is opened again, such as what is done in the background.
+// until awaits something that is only on the page once it is opened again, such as what is done in the background.
 func (d *desk) until(path, text string) {
 	d.t.Helper()
+	said := regexp.MustCompile(d.tongue.of(text))
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		d.open(path)
-		if strings.Contains(d.text(), text) {
+		if said.MatchString(d.text()) {
 			return
 		}
 		require.True(d.t, time.Now().Before(deadline), "%s never says %q: %s", path, text, d.text())
@@ -288,8 +335,8 @@ func (d *desk) fetch(method, path, form string) (status int, body string) {
 // figure is the number that stands out under a name, and where it leads.
 func (d *desk) figure(name string) (value, link string) {
 	d.t.Helper()
-	found := script[[]string](d, fmt.Sprintf(`(() => { const dt = [...document.querySelectorAll(".figure dt")].find((dt) => dt.innerText.trim() === %q);
-		return dt ? [dt.nextElementSibling.innerText.trim(), dt.nextElementSibling.querySelector("a")?.getAttribute("href") ?? ""] : []; })()`, name))
+	found := script[[]string](d, fmt.Sprintf(`(() => { const name = new RegExp("^(?:" + %q + ")$"), dt = [...document.querySelectorAll(".figure dt")].find((dt) => name.test(dt.innerText.trim()));
+		return dt ? [dt.nextElementSibling.innerText.trim(), dt.nextElementSibling.querySelector("a")?.getAttribute("href") ?? ""] : []; })()`, d.tongue.of(name)))
 	require.Len(d.t, found, 2, "no figure is called %q at %s", name, d.seen.visit.path)
 	return found[0], found[1]
 }
@@ -305,4 +352,16 @@ func (d *desk) signIn(token string) {
 	d.t.Helper()
 	d.fill("Token", token)
 	d.click("Sign in")
+}
+
+// count counts the same on all pages of a list.
+func (d *desk) count(path string) int {
+	d.t.Helper()
+	return script[int](d, fmt.Sprintf(`(async () => { let n = 0;
+		for (let next = %q; next; ) {
+			const page = new DOMParser().parseFromString(await (await fetch(next)).text(), "text/html");
+			n += [...page.querySelectorAll("main tbody tr")].filter((tr) => tr.querySelector("th a, td a")).length;
+			next = page.querySelector("a[rel=next]")?.getAttribute("href");
+		}
+		return n; })()`, path))
 }

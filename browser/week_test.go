@@ -7,15 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tenure-dev/tenure/testenv"
 )
 
 // The week begins on a Monday. On the Saturday before everything is imported, and nobody looks until Monday.
@@ -41,12 +46,23 @@ type week struct {
 	*deployment
 	stop     func()
 	operator *desk
+	mail     *mailbox
+	reading  string // the token of somebody who may only look
+	queue    string // what carries work to workers
 }
 
-// An operator's week with the console: what they come to, what they press, and what becomes of it, by the HTTP interface as well.
+// An operator's week with the console: what they come to, what they press, and what becomes of it, by the HTTP interface as well. It is worked
+// through twice: in English on a file, in one process, and in Japanese on PostgreSQL and Redis, in a process for each part.
 // `make test-browser BROWSER='-run OperatorsWeek -steps /some/folder'` keeps a picture of every page.
 func TestAnOperatorsWeek(t *testing.T) {
-	w := newWeek(t)
+	t.Run("English", func(t *testing.T) { newWeek(t, "en", "in-process", &deployment{}).work(t) })
+	t.Run("Japanese", func(t *testing.T) {
+		redis := testenv.Redis(t)
+		newWeek(t, "ja", redis, &deployment{parts: []string{"worker", "scheduler", "api"}, env: []string{"TENURE_DB=" + testenv.Postgres(t), "TENURE_REDIS=" + redis}}).work(t)
+	})
+}
+
+func (w *week) work(t *testing.T) {
 	for _, day := range []struct {
 		name string
 		work func(*week, *desk)
@@ -57,21 +73,26 @@ func TestAnOperatorsWeek(t *testing.T) {
 	}
 }
 
-func newWeek(t *testing.T) *week {
+// newWeek begins one on a deployment that stands on something and has nothing yet.
+func newWeek(t *testing.T, language, queue string, on *deployment) *week {
 	t.Helper()
 	built, err := program()
 	require.NoError(t, err)
-	w := &week{deployment: &deployment{dir: t.TempDir(), program: built}}
+	w := &week{deployment: on, mail: openMailbox(t), queue: queue}
+	w.dir, w.program = t.TempDir(), built
+	w.env = append(w.env, "TENURE_POLICY="+filepath.Join(w.dir, "week.yaml"), "TENURE_CHANNEL=mail=smtp://"+w.mail.address+"#tls=none")
 	w.languageCookie, w.themeCookie = consoleLanguageCookie, consoleThemeCookie
 	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "week.yaml"), []byte(weekBreakers), 0o600))
 	require.NoError(t, errors.Join(
 		write(filepath.Join(w.dir, "relationships.ndjson"), writeWeek),
 		write(filepath.Join(w.dir, "contacts.ndjson"), writeWeekContacts)))
 	w.must(t, "migrate", "--sandbox", "--at", weekBegins.Format(time.RFC3339))
-	w.must(t, "--policy", "week.yaml", "import", "contacts.ndjson", "relationships.ndjson")
+	w.must(t, "import", "contacts.ndjson", "relationships.ndjson")
 	w.token = strings.TrimSpace(w.must(t, "token", "create", "Ada of operations", "--scope", "manage"))
+	w.reading = strings.TrimSpace(w.must(t, "token", "create", "Rui of support", "--scope", "read"))
+	t.Cleanup(w.end)
 	w.pass(t, "P2D")
-	w.operator = sitDown(t, w.deployment, atTheDesk, "week")
+	w.operator = sitDown(t, w.deployment, look{view: desktop, language: language, theme: "light"}, "week-"+language)
 	return w
 }
 
@@ -82,30 +103,24 @@ func (w *week) must(t *testing.T, args ...string) string {
 	return out
 }
 
-// settings are those with which the week's program runs.
-func (w *week) settings() []string {
-	return []string{"--policy", filepath.Join(w.dir, "week.yaml"), "--channel", "mail=file:mail"}
-}
-
 // pass lets time pass while nobody serves, and serves again. What is due then is found by the sweeps of the server.
 func (w *week) pass(t *testing.T, by string) {
 	t.Helper()
-	if w.stop != nil {
-		w.stop()
-	}
-	_, err := w.run(append([]string{"clock", "advance", "--by", by, "--step", by}, w.settings()...)...)
+	w.end()
+	_, err := w.run("clock", "advance", "--by", by, "--step", by)
 	if err != nil {
 		require.ErrorContains(t, err, "is held")
 	}
-	w.stop, err = w.begin(w.settings()...)
+	w.stop, err = w.begin()
 	require.NoError(t, err)
-	stop := w.stop
-	t.Cleanup(func() {
-		if w.stop != nil {
-			w.stop, stop = nil, w.stop
-			stop()
-		}
-	})
+}
+
+// end ends what still serves.
+func (w *week) end() {
+	if w.stop != nil {
+		w.stop()
+		w.stop = nil
+	}
 }
 
 // writeWeek writes the relationships of the week, a JSON object a line.
@@ -138,7 +153,7 @@ func writeWeek(to io.Writer) error {
 	}
 	faults = append(faults,
 		one(helpdesk, "Contoso helpdesk", "Contoso", "active", ends(weekMonday.AddDate(0, 0, 20))),
-		one(everything, "Fabrikam everything", "Fabrikam", "active", admin(ends(weekMonday.AddDate(0, 0, 25)))),
+		one(everything, "Fabrikam full rights", "Fabrikam", "active", admin(ends(weekMonday.AddDate(0, 0, 25)))),
 		one(wanted, "Litware licences", "Litware", "approvalPending", object{"lockedDateTime": weekBegins.AddDate(0, 0, -10), "lastModifiedDateTime": weekBegins.AddDate(0, 0, -10)}),
 		one(draft, "Proseware draft", "Proseware", "created", nil))
 	for i := range renewalMany {
@@ -185,14 +200,15 @@ func (w *week) monday(o *desk) {
 	require.Equal(t, "/console/sign-in", o.seen.visit.path)
 	o.signIn(w.token)
 	o.awaits("1 thing needs attention")
-	o.reads("Sweep held", "Objective: 99.9% within 5 minutes", "Database: answers", "Queue (in-process): answers")
+	o.reads("Sweep held", "Objective: 99.9% within 5 minutes", "Database: answers")
+	o.reads("Queue (" + w.queue + "): answers")
 	due, link := o.figure("Due now")
 	require.Equal(t, strconv.Itoa(weekendMany+oldMany), due)
 	o.open(link)
 	require.Equal(t, weekendMany+oldMany, o.rows(), "the number is that of its list")
 	o.back()
 	o.click("Names come free")
-	o.reads("The name of what has ended can be taken again.", "Next ticks", "99.9% within 20 minutes")
+	o.reads("The name of what has ended can be taken again.", "Next ticks", "Objective: 99.9% within 20 minutes")
 	o.back()
 
 	// Two rules at once are too much to decide on: it is dropped, and each is looked at by itself.
@@ -202,6 +218,10 @@ func (w *week) monday(o *desk) {
 	o.click("Cancel the sweep")
 	o.reads("is cancelled")
 	first := w.sweepByHand(o, "Terms end")
+	o.by(phone).open("/") // on the way to the train
+	o.awaits("Sweep held")
+	o.click("Open")
+	require.Equal(t, first, o.seen.visit.path)
 	o.click("Approve")
 	o.fill("Reason", "   ")
 	o.clickTo("Approve", 422)
@@ -212,13 +232,14 @@ func (w *week) monday(o *desk) {
 	o.awaits("they have all moved to the new contract")
 	o.until(first, "Done")
 	o.reads("Changed " + strconv.Itoa(weekendMany))
+	o.by(desktop)
 	for i := range weekendMany {
 		require.Equal(t, "expired", w.relationship(t, weekendFirst+i).Status)
 	}
 
 	o.open(first + "/reject") // somebody else's second thought, in another tab
 	require.Equal(t, first, o.seen.visit.path)
-	o.reads("needs no decision any more. It is: Done")
+	o.reads("Sweep " + path.Base(first) + " needs no decision any more. It is: Done. Nothing was changed.")
 
 	second := w.sweepByHand(o, "Names come free")
 	o.click("Reject")
@@ -242,7 +263,8 @@ func (w *week) sweepByHand(o *desk, rule string) string {
 	o.click("Sweeps")
 	o.click(rule)
 	o.click("Plan a sweep of this rule")
-	o.reads("What it would do now", "too many", "What is too much is held until somebody approves it")
+	o.awaits("too many")
+	o.reads("What it would do now", "What is too much is held until somebody approves it")
 	o.click("Sweep for real")
 	o.awaits("More would change than a breaker lets through")
 	return o.seen.visit.path
@@ -299,7 +321,8 @@ func (w *week) tuesday(o *desk) {
 	o.until(o.seen.visit.path, "Done")
 	w.jobFigures(o, 7, 55)
 	o.click("Refused")
-	o.reads("Renewal 10", "Fabrikam everything", "Global Administrator")
+	o.reads("Renewal 10", "Fabrikam full rights")
+	require.Contains(t, o.text(), "it holds Global Administrator", "results are kept in English")
 	require.Equal(t, "P180D", w.relationship(t, renewalFirst+1).AutoExtendDuration)
 
 	o.open("/console/ahead/expiring?q=toys+0")
@@ -357,8 +380,11 @@ func (w *week) wednesday(o *desk) {
 	o.fill("Reason", "  ")
 	o.clickTo("Put on hold", 422)
 	o.reads("Give a reason")
-	o.fill("Reason", "they are merging tenants")
-	o.click("Put on hold")
+	o.click("Back without changing anything")
+	o.strike("Put on hold") // without the mouse
+	o.reach("Reason")
+	o.types("they are merging tenants")
+	o.strike("Put on hold")
 	o.reads("is on hold", "they are merging tenants")
 	o.click("Release the hold")
 	o.fill("Reason", "the merger is off")
@@ -389,11 +415,11 @@ func (w *week) wednesday(o *desk) {
 	o.reads("is terminated", "they have another provider")
 	require.Equal(t, "terminated", w.relationship(t, helpdesk).Status)
 	o.back()
-	o.reads("the relationship is terminated")
+	o.reads("The status of the relationship is “Terminated”, which does not allow this.")
 	require.False(t, o.offers("Terminate"))
 	status, body := o.fetch("POST", strings.Split(o.seen.visit.path, "?")[0], "reason=pressed+again&etag=W%2F%221%22")
 	require.Equal(t, 412, status)
-	require.Contains(t, body, "It has changed since you looked at it")
+	require.Regexp(t, o.tongue.of("It has changed since you looked at it"), body)
 	o.click("Back without changing anything")
 	require.False(t, o.offers("Terminate"))
 
@@ -401,7 +427,7 @@ func (w *week) wednesday(o *desk) {
 	o.click("Relationships")
 	o.fill("Find one", "abrika")
 	o.click("Find")
-	o.click("Fabrikam everything")
+	o.click("Fabrikam full rights")
 	o.reads("Switched on, but never: it holds Global Administrator")
 	o.click("Remove Global Administrator")
 	o.fill("Reason", "as agreed on the phone")
@@ -414,6 +440,9 @@ func (w *week) wednesday(o *desk) {
 	o.reads("Approval pending")
 	o.click("Approve for the customer")
 	o.fill("Reason", "signed on paper")
+	w.signInOnceMore(o, "Approve for the customer")
+	require.Equal(t, "approvalPending", w.relationship(t, wanted).Status)
+	require.Equal(t, "signed on paper", script[string](o, `document.querySelector("textarea").value`), "what was typed is still there")
 	o.click("Approve for the customer")
 	o.reads("is approved")
 	require.Equal(t, "active", w.relationship(t, wanted).Status)
@@ -430,6 +459,19 @@ func (w *week) wednesday(o *desk) {
 	o.fill("Find one", "there is no such thing")
 	o.click("Find")
 	o.reads("Nothing has this name or id")
+}
+
+// signInOnceMore presses a button after the session has ended in another tab. Nothing is done, and who has signed in again is back where they were.
+func (w *week) signInOnceMore(o *desk, button string) {
+	o.t.Helper()
+	form, _, _ := strings.Cut(o.seen.visit.path, "?")
+	o.fetch("POST", "/console/sign-out", "")
+	o.clickTo(button, 401)
+	o.reads("Sign in first; nothing was changed.")
+	o.click("Sign in")
+	o.signIn(w.token)
+	here, _, _ := strings.Cut(o.seen.visit.path, "?")
+	require.Equal(o.t, form, here)
 }
 
 // patch switches auto-extend over the HTTP interface.
@@ -477,7 +519,7 @@ func (w *week) thursday(o *desk) {
 	o.fill("Mail address", "not an address")
 	script[any](o, `document.querySelector("main form[method=post]").noValidate = true`)
 	o.clickTo("Save", 422)
-	require.Contains(t, script[string](o, `document.querySelector("[role=alert]").innerText`), "is no mail address; write it like ann@example.com")
+	require.Regexp(t, o.tongue.of("is no mail address; write it like ann@example.com"), script[string](o, `document.querySelector("[role=alert]").innerText`))
 	o.fill("Mail address", "it@alpine.example")
 	o.click("Save")
 	o.reads("it@alpine.example is added.", "that had nobody to go to")
@@ -508,6 +550,62 @@ func (w *week) thursday(o *desk) {
 	o.open("/")
 	n, _ := o.figure("Notices without recipient")
 	require.Equal(t, "0", n)
+	w.mailFails(o)
+}
+
+// mailFails has a mail server that knows nobody for a while. What was given up meanwhile is sent afterwards: one letter as it is, the other after second thoughts.
+func (w *week) mailFails(o *desk) {
+	t := o.t
+	o.until("/console/notices?status=queued", "There are no such notices.")
+	before := map[string]int{}
+	for _, who := range []string{"agents@partner.example", "yuki@fabrikam.example"} {
+		before[who] = len(w.mail.to(who))
+	}
+	w.mail.refuse(true)
+	o.open("/console/relationships/" + relationshipID(everything))
+	o.click("Terminate")
+	o.fill("Reason", "the contract is over")
+	o.click("Terminate")
+	o.reads("is terminated")
+	o.open("/")
+	o.awaits("1 thing needs attention")
+	o.awaits("Notices given up: 2")
+	dead, link := o.figure("Notices given up")
+	require.Equal(t, "2", dead)
+	o.click("Open")
+	require.Equal(t, 2, o.rows(), "the number is that of its list")
+	o.open(link)
+	require.Equal(t, 2, o.rows(), "and so is that of the figure")
+
+	o.click("Terminated")
+	o.reads("Given up", "there is nobody of that name")
+	first := o.seen.visit.path
+	w.mail.refuse(false)
+	w.order(o, "Retry", "Send 1 notice again?", "Retry 1", "1 notice is sent again.")
+	o.until(first, "Accepted by the channel")
+
+	o.open(link)
+	require.Equal(t, 1, o.rows())
+	o.click("Terminated")
+	second := o.seen.visit.path
+	w.order(o, "Suppress", "Suppress 1 notice?", "Suppress 1", "1 notice is suppressed.")
+	w.order(o, "Release", "Release 1 notice?", "Release 1", "1 notice is released.")
+	o.until(second, "Accepted by the channel")
+	for who, n := range before {
+		require.Len(t, w.mail.to(who), n+1, "%s has one letter of it", who)
+	}
+	o.open("/")
+	o.reads("All is well")
+}
+
+// order has something done to the notice whose page is shown.
+func (w *week) order(o *desk, what, asks, button, told string) {
+	o.t.Helper()
+	o.click(what)
+	o.reads(asks)
+	o.fill("Reason", "the mail server knows them again")
+	o.click(button)
+	o.reads(told)
 }
 
 // Friday: the queue is emptied, a rule is resumed, and the books are looked at.
@@ -527,6 +625,7 @@ func (w *week) friday(o *desk) {
 	o.click("New sweep")
 	o.tick("Warnings warn-expiry")
 	o.click("Show what would happen")
+	o.awaits("Counted at")
 	o.reads("What a real one would do now", "Names come free 3")
 	o.click("Start the dry run")
 	dry := o.seen.visit.path
@@ -557,6 +656,8 @@ func (w *week) friday(o *desk) {
 	entries, err := csv.NewReader(strings.NewReader(log)).ReadAll()
 	require.NoError(t, err)
 	require.Greater(t, len(entries), renewalMany)
+	_, lines := o.fetch("GET", "/console/downloads/activity.ndjson", "")
+	require.Equal(t, len(entries)-1, strings.Count(lines, "\n"), "both tables have the same")
 	for happened, why := range map[string]string{"Sweep approved": "they have all moved to the new contract", "Sweep rejected": "legal wants these names kept"} {
 		o.choose("What happened", happened)
 		o.click("Show")
@@ -566,4 +667,93 @@ func (w *week) friday(o *desk) {
 	for _, did := range []string{"the mail server is moved", "they have all been phoned", "the workers are replaced"} {
 		o.reads(did)
 	}
+	w.numbers(o)
+	w.look(o)
+
+	o.click("Sign out")
+	o.reads("You have signed out.")
+	o.back()
+	require.True(t, strings.HasPrefix(o.seen.visit.path, "/console/sign-in?next="), o.seen.visit.path)
+	o.lacks("Fabrikam")
+}
+
+// numbers opens the list behind each number of Analytics, and the tables that are downloaded.
+func (w *week) numbers(o *desk) {
+	t := o.t
+	o.click("Analytics")
+	o.awaits("Counted at")
+	here := o.seen.visit.path
+	all := ""
+	for _, name := range []string{"Relationships", "Customers", "Ending within 60 days", "Approval pending", "Active with Global Administrator"} {
+		n, link := o.figure(name)
+		n, _, _ = strings.Cut(n, " ")
+		if link == "" {
+			require.Equal(t, "0", n, "%s leads nowhere", name)
+			continue
+		}
+		o.open(link)
+		require.Equal(t, n, strconv.Itoa(o.count(link)), "%s: the number is that of its list %s", name, link)
+		o.open(here)
+		if name == "Relationships" {
+			all = n
+		}
+	}
+	rows := script[[][]string](o, `[...document.querySelectorAll("main tbody tr")].map((tr) => [tr.querySelector("th").textContent.trim(), tr.querySelector("td.number").textContent.trim(), tr.querySelector("th a").getAttribute("href")])`)
+	require.Greater(t, len(rows), 120, "two charts have a row for each day")
+	for _, row := range rows {
+		require.Equal(t, row[1], strconv.Itoa(o.count(row[2])), "%s: the number is that of its list %s", row[0], row[2])
+	}
+
+	o.click("Relationships")
+	for sheet, n := range map[string]string{script[string](o, `document.querySelector("a[download]").getAttribute("href")`): all, "/console/downloads/ahead.csv": "366"} {
+		_, text := o.fetch("GET", sheet, "")
+		lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+		require.NoError(t, err)
+		require.Equal(t, n, strconv.Itoa(len(lines)-1), sheet)
+	}
+}
+
+// forAnybody are the forms that everybody who may look has.
+var forAnybody = []string{"/console/sign-in", "/console/sign-out", "/console/preferences", "/console/analytics/count", "/console/ahead/count"}
+
+// look has somebody who may only look send every form that the operator has had, and some that they have not. None is taken, and nothing changes.
+func (w *week) look(o *desk) {
+	t := o.t
+	reader := sitDown(t, w.deployment, o.look, o.name+"-reader")
+	reader.act("coming to work", 200, func(ctx context.Context) error { return reader.tab.travel(ctx, w.url+"/") })
+	reader.signIn(w.reading)
+	sent := maps.Clone(o.forms)
+	for _, more := range []string{"/console/sweeps/everything/hold", "/console/sweeps/everything/release", "/console/contacts/remove", "/console/ahead/bulk/1/cancel",
+		"/console/queue/tenure-sweeps/run", "/console/queue/tenure-sweeps/clear", "/console/relationships/" + relationshipID(renewalFirst) + "/do/terminate"} {
+		sent[more] = ""
+	}
+	before := w.books(t)
+	for address, fields := range sent {
+		if slices.Contains(forAnybody, address) {
+			continue
+		}
+		status, said := reader.fetch("POST", address, strings.TrimPrefix(fields+"&reason=by+hand", "&"))
+		require.Equal(t, 403, status, "%s: %s", address, said)
+	}
+	require.Equal(t, before, w.books(t), "nothing has changed")
+	t.Logf("%d forms were refused", len(sent))
+	for _, page := range []string{"/", "/console/sweeps", "/console/rules/end-term", "/console/relationships/" + relationshipID(renewalFirst), "/console/notices", "/console/channels", "/console/contacts",
+		"/console/queue/tenure-sweeps", "/console/ahead/expiring", "/console/analytics"} {
+		reader.open(page)
+		for address := range script[map[string]string](reader, formsShown) {
+			require.Contains(t, forAnybody, address, page)
+		}
+	}
+}
+
+// books is what the HTTP interface has of what people may change.
+func (w *week) books(t *testing.T) map[string]any {
+	t.Helper()
+	all := map[string]any{}
+	for _, path := range []string{"/v1.0/tenantRelationships/delegatedAdminRelationships?$top=300", "/v1/holds", "/v1/contacts", "/v1/notices?limit=200", "/v1/bulk", "/v1/activity?limit=200"} {
+		var answer any
+		require.NoError(t, w.ask(path, &answer))
+		all[path] = answer
+	}
+	return all
 }
