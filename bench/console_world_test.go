@@ -127,4 +127,11 @@ var consoleParts = []string{
 		SELECT n, now() - interval '1 minute' * (50000 - n), 'operator ' || n % 7, '', '', '127.0.0.1', md5('d' || n), 'POST /v1/sweeps', '', CASE WHEN n % 50 = 0 THEN 409 ELSE 201 END, ''
 		FROM generate_series(1, 50000) AS n;
 	UPDATE counters SET next = 50001 WHERE name = 'deed'`,
+
+	// What is on hold, behind many holds that were released.
+	`INSERT INTO holds (id, kind, subject, cause, note, placed_at, placed_by, released_at, released_by, release_note)
+		SELECT row_number() OVER (ORDER BY stayed DESC, k), 'relationship', id, '', 'a court asks', at, 'operator', CASE WHEN NOT stayed THEN at END,
+			CASE WHEN NOT stayed THEN 'operator' ELSE '' END, CASE WHEN NOT stayed THEN 'settled' ELSE '' END
+		FROM seed JOIN clocks ON clocks.key = k JOIN agreements ON agreements.key = k WHERE stayed OR k <= 50000;
+	UPDATE counters SET next = (SELECT max(id) + 1 FROM holds) WHERE name = 'hold'`,
 }
