@@ -2,7 +2,7 @@
 
 # Both are set by their `?=` only if the environment or the command line has not.
 FUZZTIME ?= 30s
-TEST_TIMEOUT ?= 15m
+TEST_TIMEOUT ?= 18m
 
 # Everything is watched for races but SQLite itself, which is C translated to Go and guards its memory in C's ways. Watched, it takes
 # up to ten times as long, and all that this can find is in code that is not ours.
@@ -39,9 +39,10 @@ build: ## Build ./bin/tenure, statically linked
 ##@ Change it
 
 .PHONY: test
-# The two that take longest come first, so that the others fill the time beside them.
+# The two that take longest come first, so that the others fill the time beside them. Tests wait for servers and disks more than for processors, so
+# there is one package more at a time than there are of these.
 test: test-deps ## Run all tests under the race detector, against real PostgreSQL and Redis (installs them on Debian)
-	CGO_ENABLED=1 go test $(RACE) -timeout $(TEST_TIMEOUT) ./cmd/... ./storage/... ./...
+	CGO_ENABLED=1 go test $(RACE) -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -timeout $(TEST_TIMEOUT) ./cmd/... ./storage/... ./...
 
 .PHONY: test-short
 test-short: ## Run the tests that `-short` leaves, without the race detector: seconds, for while you type
@@ -84,7 +85,7 @@ BROWSER ?=
 BROWSER_DIR ?= $(CURDIR)/bin
 
 .PHONY: test-browser
-test-browser: ## Look at the console in a real browser, as operators do (installs Chromium on Debian)
+test-browser: test-deps ## Look at the console in a real browser, as operators do (installs Chromium on Debian)
 	@scripts/test-deps browser
 	@mkdir -p $(BROWSER_DIR)
 	cd browser && go test -count 1 -timeout $(TEST_TIMEOUT) -artifacts -outputdir $(BROWSER_DIR) . $(BROWSER)
