@@ -49,8 +49,8 @@ func (p *person) waitsFor(n *lifecycle.Notice) time.Time {
 const selectPeople = `SELECT r.key, c.mail, c.display_name, c.language, c.time_zone, c.digest FROM {{rows key INTEGER, tenant_id TEXT, role TEXT}}
 	JOIN contacts AS c ON c.tenant_id = r.tenant_id AND c.role = r.role`
 
-// readAudiences reads who is to be told of decisions in person, each audience once.
-func readAudiences(ctx context.Context, s session, decided []lifecycle.Decided) (*audiences, error) {
+// readAudiences reads who is to be told of decisions in person, each audience once, unless they are known.
+func readAudiences(ctx context.Context, s session, decided []lifecycle.Decided, known *acquaintances) (*audiences, error) {
 	type askedFor struct {
 		Place int `json:"key"`
 		audienceRow
@@ -61,14 +61,18 @@ func readAudiences(ctx context.Context, s session, decided []lifecycle.Decided) 
 		for j := range decided[i].Notices {
 			for k := range decided[i].Notices[j].To {
 				to := &decided[i].Notices[j].To[k]
-				if _, known := there.places[to.Audience]; !known && goes(to) == toPeople {
-					there.places[to.Audience] = len(wanted)
-					wanted = append(wanted, askedFor{len(wanted), audienceRow(to.Audience)})
+				if _, seen := there.places[to.Audience]; seen || goes(to) != toPeople {
+					continue
 				}
+				people, met := known.of(to.Audience)
+				if !met {
+					wanted = append(wanted, askedFor{len(there.people), audienceRow(to.Audience)})
+				}
+				there.places[to.Audience] = len(there.people)
+				there.people = append(there.people, people)
 			}
 		}
 	}
-	there.people = make([][]person, len(wanted))
 	if len(wanted) == 0 {
 		return there, nil
 	}
@@ -82,10 +86,14 @@ func readAudiences(ctx context.Context, s session, decided []lifecycle.Decided) 
 		place := rows.number("key")
 		all[i] = person{rows.text("mail"), rows.text("display_name"), rows.text("language"), rows.text("time_zone"), lifecycle.Digest(rows.text("digest")), int(place)}
 		if err := rows.spoilt(); err != nil {
-			return nil, fmt.Errorf("read whom to tell in tenant %s: %w", wanted[all[i].place].TenantID, err)
+			of := slices.IndexFunc(wanted, func(a askedFor) bool { return a.Place == all[i].place })
+			return nil, fmt.Errorf("read whom to tell in tenant %s: %w", wanted[of].TenantID, err)
 		}
 	}
 	there.seat(all)
+	for i := range wanted {
+		known.meet(lifecycle.Audience(wanted[i].audienceRow), there.people[wanted[i].Place])
+	}
 	return there, nil
 }
 

@@ -100,7 +100,7 @@ func (db *DB) ApplyChunk(ctx context.Context, claimed lifecycle.ChunkRef, decide
 // PrepareChunk does what of [DB.ApplyChunk] needs no transaction, so that it can be done while another chunk is written, and answers with
 // what does the rest. That is no promise: what is written is what holds when it is.
 func (db *DB) PrepareChunk(ctx context.Context, claimed lifecycle.ChunkRef, decided []lifecycle.Decided) lifecycle.WriteChunk {
-	d := db.prepare(ctx, decided)
+	d := db.prepare(ctx, claimed.Sweep, decided)
 	return func(ctx context.Context, tally lifecycle.Tally, failures []lifecycle.Failure, now time.Time) (lifecycle.Tally, error) {
 		return db.applyChunk(ctx, claimed, d, tally, failures, now)
 	}

@@ -29,6 +29,7 @@ type DB struct {
 	keys     keyBlock
 	mark     atomic.Pointer[time.Time] // the high-water mark as this process left it; nil: it does not know
 	late     lateLog
+	known    atomic.Pointer[acquaintances]
 	nowhere  []string // channels that lead nowhere; see PassAtOnce
 	solitary bool     // SQLite: a scratch file with one connection
 	tears    bool     // nothing that fails is undone; see ForgoUndoing

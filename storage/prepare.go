@@ -31,7 +31,7 @@ type boundQuery struct {
 func unprepared(decided []lifecycle.Decided) *prepared { return &prepared{decided: byKey(decided)} }
 
 // prepare does what can be done beforehand. What fails is left to the transaction, which says why if it fails there, too.
-func (db *DB) prepare(ctx context.Context, decided []lifecycle.Decided) *prepared {
+func (db *DB) prepare(ctx context.Context, sweep int64, decided []lifecycle.Decided) *prepared {
 	d := unprepared(decided)
 	if len(decided) == 0 || db.writer != nil { // SQLite is in this process: one more connection that reads ahead would cost memory, and no wait is saved
 		return d
@@ -45,7 +45,7 @@ func (db *DB) prepare(ctx context.Context, decided []lifecycle.Decided) *prepare
 		if err != nil {
 			return err
 		}
-		people, err := readAudiences(ctx, s, d.decided)
+		people, err := readAudiences(ctx, s, d.decided, db.acquainted(sweep, mark))
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (d *prepared) audiencesOf(ctx context.Context, s session, some []lifecycle.
 			return d.people, nil
 		}
 	}
-	return readAudiences(ctx, s, some)
+	return readAudiences(ctx, s, some, nil)
 }
 
 // standstills are what explains why the decisions are late. It lies before they were made, so it may have been read at any time since.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -100,4 +101,62 @@ func TestRulePausedBehindAPreparedChunkDoesNotTakeEffect(t *testing.T) {
 		require.Equal(t, lifecycle.Tally{Found: 1, Skipped: 1}, tally)
 		require.Zero(t, count(t, db, "SELECT count(*) FROM events WHERE rule = 'end-term'"))
 	})
+}
+
+func TestWhoWasMetInOneChunkIsToldInTheNextAsContactsAreByThen(t *testing.T) {
+	change := map[string]func(t *testing.T, db *DB){
+		"nobody changes": func(*testing.T, *DB) {},
+		"one comes":      func(t *testing.T, db *DB) { agents(t, db, "b@example.com") },
+		"all leave": func(t *testing.T, db *DB) {
+			_, err := db.RemoveContacts(ctx, lifecycle.ContactQuery{Mail: "a@example.com"})
+			require.NoError(t, err)
+		},
+	}
+	told := map[string][]string{"nobody changes": {"a@example.com"}, "one comes": {"a@example.com", "b@example.com"}, "all leave": nil}
+	for name := range change {
+		t.Run(name, func(t *testing.T) {
+			eachDatabase(t, func(t *testing.T, db *DB) {
+				agents(t, db, "a@example.com")
+				load(t, db, active(1, start.Add(-time.Hour)), active(2, start))
+				refs := cutAll(t, db, opened(t, db, start).ID, 1, 2)
+				require.Len(t, refs, 2)
+				var all []string
+				for i, ref := range refs {
+					if i == 1 {
+						change[name](t, db)
+					}
+					chunk := claim(t, db, ref, start)
+					due, _, err := db.DueRecords(ctx, chunk, nil, start)
+					require.NoError(t, err)
+					_, err = db.PrepareChunk(ctx, chunk.ChunkRef, decide(start, due...))(ctx, lifecycle.Tally{Found: 1}, nil, start)
+					require.NoError(t, err)
+					all = append(all, "chunk")
+					all = append(all, toldBy(t, db)[len(all)-1-i:]...)
+				}
+				require.Equal(t, append([]string{"chunk", "a@example.com", "chunk"}, told[name]...), all)
+			})
+		})
+	}
+}
+
+func TestAcquaintancesAreOfOneSweepAndOneMarkAndNotEndless(t *testing.T) {
+	var db DB
+	agents := lifecycle.Audience{TenantID: "t", Role: lifecycle.AdminAgents}
+	known := db.acquainted(1, "m")
+	known.meet(agents, []person{{mail: "a@example.com"}})
+	known.meet(lifecycle.Audience{TenantID: "c", Role: lifecycle.GlobalAdministrators}, []person{{mail: "b@example.com"}})
+	people, met := db.acquainted(1, "m").of(agents)
+	require.True(t, met)
+	require.Equal(t, []person{{mail: "a@example.com"}}, people)
+	_, met = known.of(lifecycle.Audience{TenantID: "c", Role: lifecycle.GlobalAdministrators})
+	require.False(t, met, "of customers there are too many")
+	for _, other := range []*acquaintances{db.acquainted(1, "n"), db.acquainted(2, "n"), db.acquainted(1, "m")} {
+		_, met = other.of(agents)
+		require.False(t, met)
+	}
+	known = db.acquainted(1, "m")
+	for n := range mostAcquaintances {
+		known.meet(lifecycle.Audience{TenantID: strconv.Itoa(n), Role: lifecycle.AdminAgents}, make([]person, 1))
+	}
+	require.Len(t, known.people, mostAcquaintances/2)
 }
