@@ -14,21 +14,33 @@ import (
 // that is on hold. A timer that yields to another one stops it no longer than until that one is due.
 func Ahead(r Record, p *Policy, now, until time.Time, only ...RuleName) iter.Seq[Decision] {
 	return func(yield func(Decision) bool) {
-		at := now
-		for !at.After(until) {
-			d := Evaluate(r, p, at, only...)
-			if !d.Empty() && !yield(d) {
+		var l Lookout
+		for d := range l.Ahead(&r, p, now, until, only...) {
+			if !yield(*d) {
 				return
 			}
+			d.Changes, d.Notices = nil, nil // they are somebody else's now
+		}
+	}
+}
+
+// A Lookout looks ahead for very many records, one after the other, in the same memory. The zero Lookout is ready. It is for one goroutine.
+type Lookout struct{ d Decision }
+
+// Ahead is the function [Ahead]. A decision is the caller's until the next one is asked for.
+func (l *Lookout) Ahead(r *Record, p *Policy, now, until time.Time, only ...RuleName) iter.Seq[*Decision] {
+	return func(yield func(*Decision) bool) {
+		d := &l.d
+		for at := now; !at.After(until); {
+			d.Evaluate(r, p, at, only...)
 			next := d.Next.At
 			if isDue(next, at) { // it is not let through
-				left := d.Record // a copy, so that d need not be on the heap, which counts where there are a million
-				next = overtaken(&left, p, d.Next.Rule, at)
+				next = overtaken(&d.Record, p, d.Next.Rule, at)
 			}
-			if next.IsZero() {
+			if !d.Empty() && !yield(d) || next.IsZero() {
 				return
 			}
-			r, at = d.Record, next
+			r, at = &d.Record, next
 		}
 	}
 }
@@ -39,7 +51,7 @@ func overtaken(r *Record, p *Policy, name RuleName, now time.Time) time.Time {
 	if rule == nil || rule.YieldsTo == "" {
 		return time.Time{}
 	}
-	due := ruleNamed(rule.YieldsTo).Due(*r, p)
+	due := ruleNamed(rule.YieldsTo).due(r, p)
 	if !due.After(now) {
 		return time.Time{}
 	}

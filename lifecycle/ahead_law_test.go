@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -138,4 +139,40 @@ func TestWhatIsRecordedLaterIsDecidedAsOfThePlanAndToldAsOfNow(t *testing.T) {
 	require.Equal(t, Stale, d.Notices[0].Reason)
 	require.Equal(t, p.Notices.Digests.WaitsUntil(DailyDigest, &d.Notices[0], now), d.Notices[0].DailyAt)
 	require.Equal(t, Evaluate(r, p, by), EvaluateBy(r, p, by, by))
+}
+
+// However many records a Lookout has looked ahead for, it sees of the next what anybody sees.
+func TestALookoutSeesOfEachRecordWhatThereIs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := somePolicy.Draw(t, "policy")
+		var l Lookout
+		for range 3 {
+			r := someRecord(p).Draw(t, "record")
+			instants := someInstants(t, 2, &r, p)
+			var want, got []Decision
+			for d := range Ahead(r, p, instants[0], instants[1]) {
+				want = append(want, d)
+			}
+			for d := range l.Ahead(&r, p, instants[0], instants[1]) {
+				got = append(got, kept(d))
+			}
+			require.Equal(t, want, got)
+		}
+	})
+}
+
+// kept is a decision in memory of its own.
+func kept(d *Decision) Decision {
+	own := *d
+	own.Changes, own.Notices = slices.Clone(d.Changes), slices.Clone(d.Notices)
+	if len(own.Changes) == 0 {
+		own.Changes = nil
+	}
+	if len(own.Notices) == 0 {
+		own.Notices = nil
+	}
+	for i := range own.Notices {
+		own.Notices[i].To = slices.Clone(own.Notices[i].To)
+	}
+	return own
 }

@@ -17,6 +17,17 @@ func TestALookThatFindsNothingAllocatesNothing(t *testing.T) {
 	}
 }
 
+// Nor does one that finds something, after the first.
+func TestALookoutAllocatesNothing(t *testing.T) {
+	p, r, l, changes := DefaultPolicy(), contoso(), Lookout{}, 0
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		for d := range l.Ahead(&r, p, r.End, r.End) {
+			changes += len(d.Changes)
+		}
+	}))
+	require.NotZero(t, changes)
+}
+
 // What a sweep costs for a record that it need not have looked at: the case that there are most of.
 func BenchmarkEvaluateNothingDue(b *testing.B) {
 	r, p, now := contoso(), DefaultPolicy(), at("2026-06-01T00:00:00Z")

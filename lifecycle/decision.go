@@ -121,9 +121,7 @@ func (d *Decision) Fired() []RuleName {
 
 // change moves the record along the transition that rule takes from its status, with effect from due.
 func (d *Decision) change(p *Policy, rule RuleName, due time.Time) {
-	from := d.Record.Status
-	t := transition(func(t *Transition) bool { return t.Rule == rule && t.From == from })
-	d.pass(p, t, Change{Effective: due, Actor: System})
+	d.pass(p, transitionBy(rule, d.Record.Status), Change{Effective: due, Actor: System})
 }
 
 // pass moves the record along t. Where another system gives access and takes it away, it comes as far as the first status on the

@@ -25,6 +25,13 @@ func Evaluate(r Record, p *Policy, now time.Time, only ...RuleName) Decision {
 	return d
 }
 
+// Evaluate makes d what the function [Evaluate] answers with. It takes the memory that d has: what d said before is gone, and so are the
+// changes and notices of it. That is for whoever asks about very many records, and keeps nothing of the decisions.
+func (d *Decision) Evaluate(r *Record, p *Policy, now time.Time, only ...RuleName) {
+	*d = Decision{Record: *r, Recorded: now, Changes: d.Changes[:0], Notices: d.Notices[:0]}
+	d.settle(p, only)
+}
+
 // settle fires what is due at d.Recorded, and sets d.Next to what is not.
 func (d *Decision) settle(p *Policy, only []RuleName) {
 	for {
@@ -53,11 +60,11 @@ func firing(r *Record, p *Policy, now time.Time, only []RuleName) (*Rule, Timer)
 func firstDue(r *Record, p *Policy, now time.Time) (first *Rule, at time.Time) {
 	for i := range Rules {
 		rule := &Rules[i]
-		due := rule.Due(*r, p)
+		due := rule.due(r, p)
 		if due.IsZero() || (first != nil && !due.Before(at)) {
 			continue
 		}
-		if rule.YieldsTo != "" && isDue(ruleNamed(rule.YieldsTo).Due(*r, p), now) {
+		if rule.YieldsTo != "" && isDue(ruleNamed(rule.YieldsTo).due(r, p), now) {
 			continue
 		}
 		first, at = rule, due

@@ -198,9 +198,7 @@ const OnHold Reason = "onHold"
 // withheld is the timer that is due, would change the record, and must not take effect; the zero Timer where there is none. A
 // warning withheld changes nothing for whoever acts.
 func (d *Decision) withheld() Timer {
-	from := d.Record.Status
-	if isDue(d.Next.At, d.Recorded) && slices.Contains(d.Record.Stayed, d.Next.Rule) &&
-		transition(func(t *Transition) bool { return t.Rule == d.Next.Rule && t.From == from }) != nil {
+	if isDue(d.Next.At, d.Recorded) && slices.Contains(d.Record.Stayed, d.Next.Rule) && transitionBy(d.Next.Rule, d.Record.Status) != nil {
 		return d.Next
 	}
 	return Timer{}

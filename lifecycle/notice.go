@@ -176,7 +176,7 @@ func (r *Record) customerSide() Audience { return Audience{r.Customer.TenantID, 
 // tell adds a notice of the latest change. One that fell due too long ago is old news and kept back, so that catching up
 // after an outage floods nobody.
 func (d *Decision) tell(p *Policy, kind NoticeKind, due time.Time, to ...Audience) {
-	n := Notice{Version: d.Record.Version, Kind: kind, End: d.Record.End, Due: due, To: p.Notices.addressees(kind, to), Status: NoticeQueued}
+	n := Notice{Version: d.Record.Version, Kind: kind, End: d.Record.End, Due: due, To: p.Notices.addressees(d.spare(), kind, to), Status: NoticeQueued}
 	if p.Notices.Stale(due, d.Recorded) {
 		n.Status, n.Reason = NoticeSuppressed, Stale
 	}
@@ -186,7 +186,15 @@ func (d *Decision) tell(p *Policy, kind NoticeKind, due time.Time, to ...Audienc
 // warn adds a warning of the coming end. A late one is never old news: until the end has come it is worth knowing.
 func (d *Decision) warn(p *Policy, stage Period, due time.Time) {
 	d.add(p, Notice{Version: d.Record.Version, Kind: KindWarnExpiry, Stage: stage, End: d.Record.End, Due: due,
-		To: p.Notices.addressees(KindWarnExpiry, []Audience{d.Record.partnerSide(), d.Record.customerSide()}), Status: NoticeQueued})
+		To: p.Notices.addressees(d.spare(), KindWarnExpiry, []Audience{d.Record.partnerSide(), d.Record.customerSide()}), Status: NoticeQueued})
+}
+
+// spare is the memory for addressees that an earlier notice had in the place of the next one; none in a decision that is new.
+func (d *Decision) spare() []Addressee {
+	if n := len(d.Notices); n < cap(d.Notices) {
+		return d.Notices[:n+1][n].To[:0]
+	}
+	return nil
 }
 
 func (d *Decision) add(p *Policy, n Notice) {

@@ -29,9 +29,9 @@ func (r *Route) fits(kind NoticeKind, to Audience) bool {
 }
 
 // addressees is where a notice to these audiences goes: for each audience the first route that fits decides. An endpoint that
-// is to be told on behalf of both sides is told once.
-func (p *NoticePolicy) addressees(kind NoticeKind, audiences []Audience) []Addressee {
-	to := make([]Addressee, 0, len(audiences))
+// is to be told on behalf of both sides is told once. It takes the memory of to where that is enough.
+func (p *NoticePolicy) addressees(to []Addressee, kind NoticeKind, audiences []Audience) []Addressee {
+	to = slices.Grow(to[:0], len(audiences))
 	for _, audience := range audiences {
 		if len(p.Routes) == 0 {
 			to = append(to, Addressee{Audience: audience, Channel: DefaultChannel})

@@ -32,7 +32,7 @@ func TestFirstRouteThatFitsDecides(t *testing.T) {
 			[]Addressee{{Audience: partner, Channel: "mail"}, {Audience: customer, Channel: "mail", Muted: true}}},
 	} {
 		p := NoticePolicy{Routes: c.routes}
-		require.Equal(t, c.want, p.addressees(c.kind, both), c.name)
+		require.Equal(t, c.want, p.addressees(nil, c.kind, both), c.name)
 	}
 }
 

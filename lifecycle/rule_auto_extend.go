@@ -9,8 +9,9 @@ const AutoExtend RuleName = "auto-extend"
 var autoExtend = Rule{
 	Name:    AutoExtend,
 	Summary: "a term that extends itself is extended at its end",
+	In:      []Status{Active},
 	Due: func(r Record, p *Policy) time.Time {
-		if r.Status != Active || !r.Extends() || p.AutoExtend.By.IsZero() {
+		if !r.Extends() || p.AutoExtend.By.IsZero() {
 			return time.Time{}
 		}
 		return r.End

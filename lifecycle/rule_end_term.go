@@ -9,8 +9,9 @@ const EndTerm RuleName = "end-term"
 var endTerm = Rule{
 	Name:    EndTerm,
 	Summary: "a term that is over ends the relationship",
+	In:      []Status{Active},
 	Due: func(r Record, _ *Policy) time.Time {
-		if !r.ReallyEnds() {
+		if r.Extends() {
 			return time.Time{}
 		}
 		return r.End

@@ -8,12 +8,8 @@ const ExpirePending RuleName = "expire-pending"
 var expirePending = Rule{
 	Name:    ExpirePending,
 	Summary: "a request that nobody approved lapses",
-	Due: func(r Record, p *Policy) time.Time {
-		if r.Status != ApprovalPending {
-			return time.Time{}
-		}
-		return dueAfter(r.Locked, p.Requests.LapseAfter)
-	},
+	In:      []Status{ApprovalPending},
+	Due:     func(r Record, p *Policy) time.Time { return dueAfter(r.Locked, p.Requests.LapseAfter) },
 	Fire: func(d *Decision, p *Policy, due time.Time) {
 		d.Record.End = due
 		d.change(p, ExpirePending, due)

@@ -8,8 +8,9 @@ const ReleaseName RuleName = "release-name"
 var releaseName = Rule{
 	Name:    ReleaseName,
 	Summary: "the name of an ended relationship comes free",
+	In:      []Status{Expired, Terminated},
 	Due: func(r Record, p *Policy) time.Time {
-		if !r.Status.Ended() || !r.NameReleased.IsZero() {
+		if !r.NameReleased.IsZero() {
 			return time.Time{}
 		}
 		return dueAfter(r.End, p.Names.HoldFor)

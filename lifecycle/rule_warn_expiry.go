@@ -12,6 +12,7 @@ var warnExpiry = Rule{
 	Name:     WarnExpiry,
 	Summary:  "both sides are warned of an end that is coming",
 	YieldsTo: EndTerm,
+	In:       []Status{Active},
 	Due: func(r Record, p *Policy) time.Time {
 		_, moment := nextStage(&r, p)
 		return moment

@@ -15,6 +15,9 @@ type Rule struct {
 	// Summary says in a line, for people, what the rule does.
 	Summary string
 
+	// In lists the statuses in which the rule may fall due; in any other Due is not asked.
+	In []Status
+
 	// Due is the instant at which the rule falls due for r; the zero time is never. It gets a copy: it can only look, and who asks
 	// need not keep the record on the heap for it.
 	Due func(r Record, p *Policy) time.Time
@@ -25,6 +28,14 @@ type Rule struct {
 
 	// YieldsTo names a rule that makes this one pointless once both are due: nobody is warned of an end that has come.
 	YieldsTo RuleName
+}
+
+// due is the instant at which the rule falls due for r, in whatever status; the zero time is never.
+func (rule *Rule) due(r *Record, p *Policy) time.Time {
+	if !slices.Contains(rule.In, r.Status) {
+		return time.Time{}
+	}
+	return rule.Due(*r, p)
 }
 
 // Rules is everything that a clock may do to a relationship, one file each. Where two fall due at one instant, the earlier

@@ -117,6 +117,16 @@ var Transitions = []Transition{
 	{From: Terminated, To: Terminated, Rule: ReleaseName, By: []Actor{System}, Event: EventNameReleased},
 }
 
+// transitionBy is the way that a rule takes from a status; nil where there is none.
+func transitionBy(rule RuleName, from Status) *Transition {
+	for i := range Transitions {
+		if t := &Transitions[i]; t.Rule == rule && t.From == from {
+			return t
+		}
+	}
+	return nil
+}
+
 func transition(found func(t *Transition) bool) *Transition {
 	for i := range Transitions {
 		if found(&Transitions[i]) {
