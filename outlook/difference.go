@@ -81,34 +81,37 @@ func Compare(ctx context.Context, records Records, q Question, then *lifecycle.P
 	sum, known, sheets := newDifference(&q), newPeople(records), newSheets(true) // of a Moved nothing is on one
 	next := q
 	next.Policy = then
-	err := eachPage(ctx, records, func(ctx context.Context, page []lifecycle.Stored, failures []lifecycle.Failure) (seen, error) {
+	err := eachPage(ctx, records, func(ctx context.Context, decode Decode) (seen, error) {
 		part := seen{difference: newDifference(&q)}
-		s := sheets.take(2 * len(page))
-		defer sheets.giveBack(s)
-		part.difference.fail(failures)
-		part.difference.Looked = int64(len(page) + len(failures))
-		var was, is []*Item
-		for i := range page {
-			var old, new *Item
-			failure := decided(&page[i], func() {
-				old, new = q.item(s, &page[i]), next.item(s, &page[i])
-				moved := q.moved(old, new, then)
-				part.difference.count(moved)
-				if each != nil {
-					part.moved = append(part.moved, moved...)
+		err := inStretches(decode, known.stretch, func(stretch []lifecycle.Stored, failures []lifecycle.Failure) error {
+			s := sheets.take(2 * len(stretch))
+			defer sheets.giveBack(s)
+			part.difference.fail(failures)
+			part.difference.Looked += int64(len(stretch) + len(failures))
+			var was, is []*Item
+			for i := range stretch {
+				var old, new *Item
+				failure := decided(&stretch[i], func() {
+					old, new = q.item(s, &stretch[i]), next.item(s, &stretch[i])
+					moved := q.moved(old, new, then)
+					part.difference.count(moved)
+					if each != nil {
+						part.moved = append(part.moved, moved...)
+					}
+				})
+				if failure != nil {
+					part.difference.fail([]lifecycle.Failure{*failure})
+					continue
 				}
-			})
-			if failure != nil {
-				part.difference.fail([]lifecycle.Failure{*failure})
-				continue
+				was, is = append(was, old), append(is, new)
 			}
-			was, is = append(was, old), append(is, new)
-		}
-		if err := known.tell(ctx, append(was, is...)); err != nil {
-			return part, err
-		}
-		part.difference.tell(was, is)
-		return part, nil
+			if err := known.tell(ctx, append(was, is...)); err != nil {
+				return err
+			}
+			part.difference.tell(was, is)
+			return nil
+		})
+		return part, err
 	}, func(part seen) error {
 		sum.add(part.difference)
 		for i := range part.moved {

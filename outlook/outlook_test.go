@@ -33,14 +33,19 @@ type fixed struct {
 	all      bool         // what People answers with is all that there are
 }
 
-func (f *fixed) Next(context.Context) (func() ([]lifecycle.Stored, []lifecycle.Failure), bool, error) {
+func (f *fixed) Next(context.Context) (Decode, bool, error) {
 	if len(f.records)+len(f.failures) == 0 {
 		return nil, false, nil
 	}
 	n := min(2, len(f.records))
 	records, failures := f.records[:n], f.failures
 	f.records, f.failures = f.records[n:], nil
-	return func() ([]lifecycle.Stored, []lifecycle.Failure) { return records, failures }, true, nil
+	return func(into []lifecycle.Stored, most int) ([]lifecycle.Stored, []lifecycle.Failure) {
+		n, failed := min(most, len(records)), failures
+		into = append(into[:0], records[:n]...)
+		records, failures = records[n:], nil
+		return into, failed
+	}, true, nil
 }
 
 func (f *fixed) People(_ context.Context, audiences []lifecycle.Audience) (lifecycle.Headcount, bool, error) {

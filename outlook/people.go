@@ -2,6 +2,7 @@ package outlook
 
 import (
 	"context"
+	"math"
 	"strings"
 	"sync"
 
@@ -23,6 +24,20 @@ const mostKnown = 200_000
 
 func newPeople(records Records) *people {
 	return &people{records: records, known: lifecycle.Headcount{}}
+}
+
+// fewRecords are so many that what is noted of them stays in the processor's cache.
+const fewRecords = 64
+
+// stretch is how many records are best looked at in one go: a few, or all of a page while people are yet to be asked for, which is done
+// for many audiences at a time.
+func (p *people) stretch() int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.all {
+		return fewRecords
+	}
+	return math.MaxInt
 }
 
 // tell says of all steps to how many they are told.

@@ -92,23 +92,26 @@ func Look(ctx context.Context, records Records, q Question, each func(*Item) err
 		items []*Item
 	}
 	sum, known, sheets := newPlan(&q), newPeople(records), newSheets(each == nil)
-	err := eachPage(ctx, records, func(ctx context.Context, page []lifecycle.Stored, failures []lifecycle.Failure) (seen, error) {
+	err := eachPage(ctx, records, func(ctx context.Context, decode Decode) (seen, error) {
 		part := seen{plan: newPlan(&q)}
-		s := sheets.take(len(page))
-		defer sheets.giveBack(s)
-		items, failed := q.items(s, page)
-		part.plan.fail(append(failures, failed...))
-		part.plan.Looked = int64(len(page) + len(failures))
-		if err := known.tell(ctx, items); err != nil {
-			return part, err
-		}
-		for _, item := range items {
-			part.plan.count(item)
-		}
-		if each != nil {
-			part.items = items
-		}
-		return part, nil
+		err := inStretches(decode, known.stretch, func(stretch []lifecycle.Stored, failures []lifecycle.Failure) error {
+			s := sheets.take(len(stretch))
+			defer sheets.giveBack(s)
+			items, failed := q.items(s, stretch)
+			part.plan.Looked += int64(len(stretch) + len(failures))
+			part.plan.fail(append(failures, failed...))
+			if err := known.tell(ctx, items); err != nil {
+				return err
+			}
+			for _, item := range items {
+				part.plan.count(item)
+			}
+			if each != nil {
+				part.items = append(part.items, items...)
+			}
+			return nil
+		})
+		return part, err
 	}, func(part seen) error {
 		sum.add(part.plan)
 		for _, item := range part.items {
@@ -123,6 +126,7 @@ func Look(ctx context.Context, records Records, q Question, each func(*Item) err
 
 // items are those of a page about which there is something to say.
 func (q *Question) items(s *sheet, page []lifecycle.Stored) (items []*Item, failures []lifecycle.Failure) {
+	items = make([]*Item, 0, len(page))
 	for i := range page {
 		var item *Item
 		failure := decided(&page[i], func() { item = q.item(s, &page[i]) })
@@ -156,8 +160,8 @@ func (q *Question) item(s *sheet, stored *lifecycle.Stored) *Item {
 			item.Decided = &d
 		}
 	} else {
-		for d := range lifecycle.Ahead(stored.Record, q.Policy, q.Now, q.Until, q.Only...) {
-			add(&d)
+		for d := range s.ahead.Ahead(&stored.Record, q.Policy, q.Now, q.Until, q.Only...) {
+			add(d)
 		}
 	}
 	if len(s.steps) > from {

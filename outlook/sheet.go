@@ -11,6 +11,7 @@ import (
 // A sheet is what happens to the relationships of one page, in a few large pieces of memory rather than in many small ones for each
 // relationship: where a million fall due, to make and tidy up those takes longer than all the thinking.
 type sheet struct {
+	ahead   lifecycle.Lookout
 	items   []Item // never more than there is room for, so that they stay where they are
 	steps   []Step
 	notices []Notice
@@ -82,16 +83,20 @@ func (s *sheet) warn(d *lifecycle.Decision, n lifecycle.Notice, status lifecycle
 		EndBefore: end, End: end, Ends: n.Status != lifecycle.NoticeSuperseded, Notices: s.toTell(n)})
 }
 
-// toTell notes the notices of a step, with room for to whom they go.
+// toTell notes the notices of a step, and to whom they go.
 func (s *sheet) toTell(notices ...lifecycle.Notice) []Notice {
 	if len(notices) == 0 {
 		return nil
 	}
 	from := len(s.notices)
 	for i := range notices {
-		first, n := len(s.tells), len(notices[i].To)
-		s.tells = slices.Grow(s.tells, n)[:first+n]
-		s.notices = append(s.notices, Notice{Notice: notices[i], Tells: s.tells[first : first+n : first+n]})
+		n, first := &notices[i], len(s.tells)
+		for _, to := range n.To {
+			s.tells = append(s.tells, Tell{Addressee: to})
+		}
+		notice := Notice{Notice: *n, Tells: s.tells[first:len(s.tells):len(s.tells)]}
+		notice.To = nil // the decision may take its memory back
+		s.notices = append(s.notices, notice)
 	}
 	return s.notices[from:len(s.notices):len(s.notices)]
 }

@@ -24,7 +24,7 @@ type Step struct {
 	Notices []Notice
 }
 
-// A Notice is something that is going to be told, or left unsaid.
+// A Notice is something that is going to be told, or left unsaid. To is empty: Tells say it.
 type Notice struct {
 	lifecycle.Notice
 	Tells []Tell // one for each addressee
@@ -49,25 +49,25 @@ func Steps(was *lifecycle.Record, d *lifecycle.Decision) []Step {
 func (s *Step) tell(known lifecycle.Headcount, missing []lifecycle.Audience) []lifecycle.Audience {
 	for i := range s.Notices {
 		n := &s.Notices[i]
-		for j, to := range n.To {
-			tell := Tell{Addressee: to}
+		for j := range n.Tells {
+			to := &n.Tells[j]
+			to.Recipients, to.Unsaid = 0, ""
 			switch {
 			case n.Status != lifecycle.NoticeQueued:
-				tell.Unsaid = n.Reason
+				to.Unsaid = n.Reason
 			case to.Muted:
-				tell.Unsaid = lifecycle.NotRouted
+				to.Unsaid = lifecycle.NotRouted
 			case to.Endpoint:
-				tell.Recipients = 1
+				to.Recipients = 1
 			default:
 				people, ok := known.Of(to.Audience)
-				if tell.Recipients = people; people == 0 {
-					tell.Unsaid = lifecycle.NobodyToTell
+				if to.Recipients = people; people == 0 {
+					to.Unsaid = lifecycle.NobodyToTell
 				}
 				if !ok {
 					missing = append(missing, to.Audience)
 				}
 			}
-			n.Tells[j] = tell
 		}
 	}
 	return missing

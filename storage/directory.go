@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tenure-dev/tenure/lifecycle"
@@ -70,20 +71,32 @@ func countAudiences(ctx context.Context, s session, audiences []lifecycle.Audien
 // countEverybody is [countPeople] for all audiences that there are; nil where they are more than most. In the order of their key
 // PostgreSQL counts them as it comes upon them, without a hash table that it may have to write to disk.
 func countEverybody(ctx context.Context, s session, most int) (lifecycle.Headcount, error) {
-	rows, n, err := readPage(ctx, s, `SELECT CAST(0 AS BIGINT) AS key, tenant_id, role, count(*) AS people FROM contacts
-		GROUP BY tenant_id, role ORDER BY tenant_id, role LIMIT :most`, args{"most": most + 1}, most)
-	if err != nil || n > most {
+	var rows []struct {
+		Role    lifecycle.Role `json:"role"`
+		Tenants int            `json:"tenants"`
+		List    string         `json:"list"` // each followed by how many there are in it
+	}
+	err := s.list(ctx, &rows, `SELECT role, count(*) AS tenants, string_agg(tenant_id || ' ' || people || ' ', '') AS list
+		FROM (SELECT tenant_id, role, count(*) AS people FROM contacts GROUP BY tenant_id, role ORDER BY tenant_id, role LIMIT :most) AS t
+		GROUP BY role`, args{"most": most + 1})
+	if err != nil {
 		return nil, err
 	}
 	people := lifecycle.Headcount{}
-	for range n {
-		rows.next()
-		rows.number("key")
-		a := lifecycle.Audience{TenantID: rows.text("tenant_id"), Role: lifecycle.Role(rows.text("role"))}
-		people.Put(a, rows.number("people"))
-		if err := rows.spoilt(); err != nil {
-			return nil, fmt.Errorf("count people in tenant %s: %w", a.TenantID, err)
+	for _, row := range rows {
+		if most -= row.Tenants; most < 0 {
+			return nil, nil
 		}
+		in := make(map[string]int64, row.Tenants)
+		for rest := row.List; rest != ""; {
+			var tenant, text string
+			tenant, rest, _ = strings.Cut(rest, " ")
+			text, rest, _ = strings.Cut(rest, " ")
+			if in[tenant], err = strconv.ParseInt(text, 10, 64); err != nil {
+				return nil, fmt.Errorf("count people in tenant %s: %w", tenant, err)
+			}
+		}
+		people[row.Role] = in
 	}
 	return people, nil
 }

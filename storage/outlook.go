@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -48,7 +49,7 @@ func (db *DB) Outlook(ctx context.Context, q OutlookQuery) (*Outlook, error) {
 	if q.Readers < 1 || db.dialect != postgres {
 		q.Readers = 1
 	}
-	o := &Outlook{db: db, query: q, text: outlookText(&q), idle: make(chan *outlookReader, q.Readers)}
+	o := &Outlook{db: db, query: q, text: outlookText(&q, db.dialect), idle: make(chan *outlookReader, q.Readers)}
 	if o.paused, err = pausedNow(ctx, snapshot.session); err != nil {
 		return nil, said("look ahead", errors.Join(err, snapshot.Close()))
 	}
@@ -77,24 +78,22 @@ func (q *OutlookQuery) most() int {
 	return 1000
 }
 
-// timerColumns are what timers go by, and what they change, in the order in which [readRecord] takes them. Roles are looked
-// at for one thing only, so nothing but that is sent.
-const timerColumns = `t.key, t.partner_id, t.status, t.auto_extend AND {{find}}(t.roles, '` + lifecycle.GlobalAdministrator + `') = 0 AS extends,
-	t.customer_id, t.locked_at, t.end_at, t.warn_after, t.name_released_at, t.version, t.assigned, t.stayed`
-
-// allColumns are all of a record.
+// allColumns are all of a record, in the order in which [readRecord] takes them.
 const allColumns = `t.key, t.partner_id, t.status, t.auto_extend, t.customer_id, t.locked_at, t.end_at, t.warn_after, t.name_released_at, t.version,
 	t.assigned, t.stayed, t.id, t.display_name, t.customer_name, t.duration, t.created_at, t.modified_at, t.activated_at, t.approved_at, t.roles`
 
 // outlookText reads a page. It goes by key, whatever is due: where much is due that is the order in which the table lies, and where
 // little is, PostgreSQL takes the index of what is due by itself. Both tables are told where the page begins and where it ends at the
 // latest: PostgreSQL does not conclude it, and would read the clocks of all pages before.
-func outlookText(q *OutlookQuery) string {
-	columns := allColumns
-	if q.Timers {
+func outlookText(q *OutlookQuery, d *dialect) string {
+	columns, page := onClock(allColumns), packed
+	switch {
+	case q.Timers && d == postgres:
+		columns, page = joinedTimers, joined
+	case q.Timers:
 		columns = timerColumns
 	}
-	text := `SELECT ` + onClock(columns) + ` FROM agreements AS t JOIN clocks AS k ON k.key = t.key
+	text := `SELECT ` + columns + ` FROM agreements AS t JOIN clocks AS k ON k.key = t.key
 		WHERE t.key > :after AND t.key <= :up_to AND k.key > :after AND k.key <= :up_to`
 	if q.Partner != "" {
 		text += ` AND t.partner_id = :partner`
@@ -102,16 +101,21 @@ func outlookText(q *OutlookQuery) string {
 	if !q.DueBy.IsZero() {
 		text += ` AND k.next_at <= :due_by`
 	}
-	return text + ` ORDER BY t.key LIMIT :most`
+	text += ` ORDER BY t.key LIMIT :most`
+	if d == postgres {
+		return page(text)
+	}
+	return text
 }
 
 func (o *Outlook) args(after, upTo int64) args {
 	return args{"after": after, "up_to": upTo, "partner": clean(strings.ToLower(o.query.Partner)), "due_by": at(o.query.DueBy), "most": o.query.most()}
 }
 
-// Next reads a page. What it answers with makes the records, and may be called in another goroutine; those that cannot be read
-// are failures. more is false, and there is no page, when all have been read.
-func (o *Outlook) Next(ctx context.Context) (decode func() ([]lifecycle.Stored, []lifecycle.Failure), more bool, err error) {
+// Next reads a page. What it answers with makes the next records of it, as many as are wanted, in the memory of into where that is
+// enough, and may be called in another goroutine; those that cannot be read are failures. Once it has made all it answers with neither.
+// more is false, and there is no page, when all have been read.
+func (o *Outlook) Next(ctx context.Context) (decode func(into []lifecycle.Stored, most int) ([]lifecycle.Stored, []lifecycle.Failure), more bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.over {
@@ -125,9 +129,7 @@ func (o *Outlook) Next(ctx context.Context) (decode func() ([]lifecycle.Stored, 
 		o.over = true
 		return nil, false, nil
 	}
-	return func() ([]lifecycle.Stored, []lifecycle.Failure) {
-		return recordsOf(page.rows, page.n, o.query.Timers, o.paused)
-	}, true, nil
+	return newRecordReader(page.read, page.n, o.paused).next, true, nil
 }
 
 // next is the next page; one without rows where there is none.
@@ -156,31 +158,44 @@ func (o *Outlook) read(ctx context.Context, after, upTo int64) (page outlookPage
 
 // An outlookPage is one as it was read.
 type outlookPage struct {
-	rows outlookRows
-	n    int
+	n    int   // rows
 	last int64 // key
+	read readRow
 }
 
-// recordsOf makes records of n rows, in the order in which they came.
-func recordsOf(rows outlookRows, n int, timers bool, paused []lifecycle.RuleName) ([]lifecycle.Stored, []lifecycle.Failure) {
-	records := make([]lifecycle.Stored, n)
-	var failures []lifecycle.Failure
-	stopped, read := lifecycle.RuleNames(), 0
-	known := alike{map[string][]string{}, map[string]lifecycle.Period{}}
-	for range n {
-		stored := &records[read]
-		stays := known.readRecord(rows, stored, timers)
-		if err := rows.spoilt(); err != nil {
+// A readRow makes a record of the next row, and says whether it is on hold. Where it cannot be read it makes what it can of it.
+type readRow = func(*lifecycle.Stored) (stays bool, err error)
+
+// A recordReader makes records of rows, in the order in which they came.
+type recordReader struct {
+	read            readRow
+	left            int
+	paused, stopped []lifecycle.RuleName
+}
+
+func newRecordReader(read readRow, n int, paused []lifecycle.RuleName) *recordReader {
+	return &recordReader{read, n, paused, lifecycle.RuleNames()}
+}
+
+// next makes records of the next rows, at most so many, in the memory of into where that is enough.
+func (r *recordReader) next(into []lifecycle.Stored, most int) (records []lifecycle.Stored, failures []lifecycle.Failure) {
+	most = min(most, r.left)
+	r.left -= most
+	records = slices.Grow(into[:0], most)
+	for range most {
+		records = append(records, lifecycle.Stored{})
+		stored := &records[len(records)-1]
+		stays, err := r.read(stored)
+		if err != nil {
 			failures = append(failures, lifecycle.Failure{RelationshipID: strings.Clone(stored.ID), Key: stored.Key, Reason: err.Error()})
-			*stored = lifecycle.Stored{}
+			records = records[:len(records)-1]
 			continue
 		}
-		if stored.Stayed = paused; stays {
-			stored.Stayed = stopped
+		if stored.Stayed = r.paused; stays {
+			stored.Stayed = r.stopped
 		}
-		read++
 	}
-	return records[:read], failures
+	return records, failures
 }
 
 // An alike is what many records of a page have in common: it is understood once, and shared. Nobody changes a record's roles in place.
@@ -214,9 +229,14 @@ func (known *alike) durationOf(text string) (p lifecycle.Period, err error) {
 	return p, err
 }
 
-// readRecord makes a record of the next row, and says whether it is on hold. Of one that was read for its timers alone, AutoExtend says
-// whether it extends, which the roles may forbid.
-func (known *alike) readRecord(row outlookRows, stored *lifecycle.Stored, timers bool) (stays bool) {
+// readWhole makes records of rows with allColumns.
+func readWhole(rows outlookRows) readRow {
+	known := alike{map[string][]string{}, map[string]lifecycle.Period{}}
+	return func(stored *lifecycle.Stored) (bool, error) { return known.readRecord(rows, stored) }
+}
+
+// readRecord makes a record of the next row, and says whether it is on hold.
+func (known *alike) readRecord(row outlookRows, stored *lifecycle.Stored) (stays bool, err error) {
 	row.next()
 	r := &stored.Record
 	stored.Key = row.number("key")
@@ -227,18 +247,14 @@ func (known *alike) readRecord(row outlookRows, stored *lifecycle.Stored, timers
 	r.WarnAfter, r.NameReleased = row.instant("warn_after"), row.instant("name_released_at")
 	r.Version, r.Assigned = row.number("version"), int(row.number("assigned"))
 	stays = row.truth("stayed")
-	if timers {
-		return stays
-	}
 	r.ID, r.DisplayName, r.Customer.DisplayName = row.text("id"), row.text("display_name"), row.text("customer_name")
-	var err error
 	r.Duration, err = known.durationOf(row.text("duration"))
 	row.fault("duration", err)
 	r.Created, r.Modified = row.instant("created_at"), row.instant("modified_at")
 	r.Activated, r.Approved = row.instant("activated_at"), row.instant("approved_at")
 	r.Roles, err = known.rolesOf(row.text("roles"))
 	row.fault("roles", err)
-	return stays
+	return stays, row.spoilt()
 }
 
 // Whoever asks for many audiences will ask for more: to count everybody in one go takes a tenth of the time for each. Unless there are so

@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/jmoiron/sqlx"
+
+	"github.com/tenure-dev/tenure/lifecycle"
 )
 
 // An outlookReader is a connection that sees the database as it was at the moment of an outlook.
@@ -18,10 +20,14 @@ type outlookReader struct {
 func (r *outlookReader) page(ctx context.Context, o *Outlook, after, upTo int64) (page outlookPage, err error) {
 	page.last = after
 	if r.dialect != postgres {
-		page.rows, page.n, err = readRows(ctx, r.session, o.text, o.args(after, upTo), o.query.most(), &page.last)
+		var rows outlookRows
+		rows, page.n, err = readRows(ctx, r.session, o.text, o.args(after, upTo), o.query.most(), &page.last)
+		if page.read = readWhole(rows); o.query.Timers {
+			page.read = func(stored *lifecycle.Stored) (bool, error) { return readTimers(rows, stored) }
+		}
 		return page, err
 	}
-	text, values, err := r.bound(packed(o.text), o.args(after, upTo))
+	text, values, err := r.bound(o.text, o.args(after, upTo))
 	if err != nil {
 		return page, err
 	}
@@ -32,7 +38,9 @@ func (r *outlookReader) page(ctx context.Context, o *Outlook, after, upTo int64)
 	}
 	var rows sql.NullString // none where there are no rows
 	err = r.packed.QueryRowContext(ctx, values...).Scan(&page.n, &page.last, &rows)
-	page.rows = &packedRows{rest: rows.String}
+	if page.read = readWhole(&packedRows{rest: rows.String}); o.query.Timers {
+		page.read = (&joinedRows{rows.String}).read
+	}
 	return page, err
 }
 

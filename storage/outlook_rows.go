@@ -209,10 +209,16 @@ func (rows *packedRows) instant(column string) time.Time {
 	}
 	since := int64(bigEndian(value)) //nolint:gosec // as it was written
 	if since == math.MaxInt64 || since == math.MinInt64 {
-		rows.fault(column, errors.New("infinity is no instant as storage writes it"))
+		rows.fault(column, errInfinite)
 		return time.Time{}
 	}
-	return time.UnixMicro(postgresBegins + since).UTC()
+	return sincePostgresBegins(since)
+}
+
+var errInfinite = errors.New("infinity is no instant as storage writes it")
+
+func sincePostgresBegins(microseconds int64) time.Time {
+	return time.UnixMicro(postgresBegins + microseconds).UTC()
 }
 
 // bigEndian is the number that up to eight bytes write.

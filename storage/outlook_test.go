@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func lookAhead(t *testing.T, db *DB, q OutlookQuery) (records []lifecycle.Stored
 		if !more {
 			return records, failures
 		}
-		read, failed := decode()
+		read, failed := decode(nil, math.MaxInt)
 		records, failures = append(records, read...), append(failures, failed...)
 	}
 }
@@ -96,6 +97,31 @@ func TestASpoiltRecordIsAFailureOfItsOwn(t *testing.T) {
 	})
 }
 
+// What timers go by comes from PostgreSQL in one run of bytes, which must not be taken apart in the wrong places.
+func TestASpoiltRecordIsAFailureOfItsOwnWhereTimersAreRead(t *testing.T) {
+	db := migrated(t, testenv.Postgres(t), Live)
+	load(t, db, active(1, start), active(2, start), active(3, start), active(4, start))
+	for id, change := range map[string]string{"r-000001": "partner_id = 'with a blank'", "r-000002": "partner_id = '', customer_id = ''", "r-000003": "name_released_at = 'infinity'"} {
+		_, err := db.pool.ExecContext(ctx, `UPDATE agreements SET `+change+` WHERE id = $1`, id)
+		require.NoError(t, err)
+	}
+	read, failures := lookAhead(t, db, OutlookQuery{Timers: true})
+	require.Len(t, read, 2)
+	require.Empty(t, read[0].Partner+read[0].Customer.TenantID)
+	require.Equal(t, partner, read[1].Partner)
+	require.Len(t, failures, 2)
+	require.Contains(t, failures[0].Reason, "with a blank")
+	require.ErrorContains(t, errInfinite, failures[1].Reason)
+	require.NotZero(t, failures[1].Key)
+
+	for _, torn := range []string{"short", strings.Repeat("x", 41) + "\n", strings.Repeat("x", 60)} {
+		rows := joinedRows{torn}
+		_, err := rows.read(&lifecycle.Stored{})
+		require.Error(t, err)
+		require.Empty(t, rows.rest)
+	}
+}
+
 func TestPeopleAheadAreThoseOfTheDirectory(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		agents(t, db, "a@x.example", "b@x.example")
@@ -154,7 +180,7 @@ func TestSeveralReadersSeeTheSameMoment(t *testing.T) {
 		if !more {
 			break
 		}
-		page, _ := decode()
+		page, _ := decode(nil, math.MaxInt)
 		for i := range page {
 			require.Equal(t, records[read].DisplayName, page[i].DisplayName)
 			read++
@@ -182,7 +208,7 @@ func TestPageOfAPlanReadsNothingOfThePagesBefore(t *testing.T) {
 			set_config('enable_seqscan', 'off', TRUE), set_config('enable_bitmapscan', 'off', TRUE)`, nil)
 		require.NoError(t, err)
 		o := Outlook{query: q}
-		require.NoError(t, tx.list(ctx, &plan, `EXPLAIN `+outlookText(&q), o.args(1, 5000)))
+		require.NoError(t, tx.list(ctx, &plan, `EXPLAIN `+outlookText(&q, postgres), o.args(1, 5000)))
 		require.NoError(t, tx.end())
 		text := strings.Join(plan, "\n")
 		require.Contains(t, text, "Merge Join")

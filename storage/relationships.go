@@ -282,7 +282,7 @@ func (db *DB) DueRecords(ctx context.Context, c lifecycle.Chunk, rules []lifecyc
 		if err != nil {
 			return err
 		}
-		due, failures = recordsOf(rows, n, false, paused)
+		due, failures = newRecordReader(readWhole(rows), n, paused).next(nil, n)
 		for i := range failures {
 			failures[i].Sweep = c.Sweep
 		}
