@@ -31,9 +31,13 @@ type reach struct {
 	err         error            // why there are no more of them
 }
 
+// mostReaches are read before anybody wants them: about as many as one connection reads while another counts everybody, for whom all
+// wait who look ahead.
+const mostReaches = 8
+
 // readAhead begins behind a page that was full, from which it takes how close keys lie.
 func (o *Outlook) readAhead(ctx context.Context) error {
-	a := &readAhead{o: o, reaches: make(chan *reach, o.query.Readers), after: o.after}
+	a := &readAhead{o: o, reaches: make(chan *reach, mostReaches), after: o.after}
 	a.width.Store(max(o.after, int64(o.query.most())))
 	var now struct {
 		Moment string `json:"moment"`

@@ -114,7 +114,7 @@ func TestASpoiltRecordIsAFailureOfItsOwnWhereTimersAreRead(t *testing.T) {
 	require.ErrorContains(t, errInfinite, failures[1].Reason)
 	require.NotZero(t, failures[1].Key)
 
-	for _, torn := range []string{"short", strings.Repeat("x", 41) + "\n", strings.Repeat("x", 60)} {
+	for _, torn := range []string{"short", strings.Repeat("x", 33) + "\n", strings.Repeat("x", 60) + "\n", strings.Repeat("x", 60)} {
 		rows := joinedRows{torn}
 		_, err := rows.read(&lifecycle.Stored{})
 		require.Error(t, err)

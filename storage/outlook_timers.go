@@ -10,11 +10,15 @@ import (
 	"github.com/tenure-dev/tenure/lifecycle"
 )
 
-// What timers go by is read in a form of its own, since a plan reads it of everybody. How many assignments there are, the version and most
-// roles are left out: timers fall due without them. So is, once there is an end, when the request was locked.
+// What timers go by is read in a form of its own, since a plan reads it of everybody. How many assignments there are, the version and
+// the roles are left out: timers fall due without them.
 
 // timerColumns are what timers go by, in the order in which [readTimers] takes them.
-const timerColumns = `t.key, k.end_at, k.warn_after, t.name_released_at, t.locked_at, ` + extends + ` AS extends, k.stayed, t.partner_id, t.customer_id, k.status`
+const timerColumns = `t.key, k.end_at, k.warn_after, ` + lockedOrReleased + ` AS locked_or_released, ` + extends + ` AS extends, k.stayed,
+	t.partner_id, t.customer_id, k.status`
+
+// lockedOrReleased is when the request was locked, which counts until there is an end, or when the name was released, which counts from then on.
+const lockedOrReleased = `CASE WHEN k.end_at IS NULL THEN t.locked_at ELSE t.name_released_at END`
 
 // extends is whether a term that ends is extended.
 const extends = `t.auto_extend AND {{find}}(t.roles, '` + lifecycle.GlobalAdministrator + `') = 0`
@@ -22,7 +26,7 @@ const extends = `t.auto_extend AND {{find}}(t.roles, '` + lifecycle.GlobalAdmini
 // joinedTimers are the same in one run of bytes, which costs PostgreSQL half of what it takes to send a row of columns: numbers and
 // instants as they go over the wire, "never" being the earliest of them, and then a line of text.
 const joinedTimers = `t.key, int8send(t.key) || timestamptz_send(coalesce(k.end_at, '-infinity')) || timestamptz_send(coalesce(k.warn_after, '-infinity'))
-	|| timestamptz_send(coalesce(t.name_released_at, '-infinity')) || timestamptz_send(coalesce(t.locked_at, '-infinity'))
+	|| timestamptz_send(coalesce(` + lockedOrReleased + `, '-infinity'))
 	|| textsend(CASE WHEN ` + extends + ` THEN 't' ELSE 'f' END || CASE WHEN k.stayed THEN 't' ELSE 'f' END
 		|| t.partner_id || ' ' || t.customer_id || ' ' || k.status || chr(10)) AS timers`
 
@@ -38,10 +42,18 @@ func readTimers(row outlookRows, stored *lifecycle.Stored) (stays bool, err erro
 	r := &stored.Record
 	stored.Key = row.number("key")
 	r.End, r.WarnAfter = row.instant("end_at"), row.instant("warn_after")
-	r.NameReleased, r.Locked = row.instant("name_released_at"), row.instant("locked_at")
+	setLockedOrReleased(r, row.instant("locked_or_released"))
 	r.AutoExtend, stays = row.truth("extends"), row.truth("stayed")
 	r.Partner, r.Customer.TenantID, r.Status = row.text("partner_id"), row.text("customer_id"), lifecycle.Status(row.text("status"))
 	return stays, row.spoilt()
+}
+
+func setLockedOrReleased(r *lifecycle.Record, at time.Time) {
+	if r.End.IsZero() {
+		r.Locked = at
+	} else {
+		r.NameReleased = at
+	}
 }
 
 // joinedRows are a page of joinedTimers. What texts there are share its memory.
@@ -49,7 +61,7 @@ type joinedRows struct{ rest string }
 
 // read is readTimers.
 func (rows *joinedRows) read(stored *lifecycle.Stored) (stays bool, err error) {
-	const flags = 5 * 8 // behind the numbers
+	const flags = 4 * 8 // behind the numbers
 	row, end := rows.rest, -1
 	if len(row) > flags {
 		end = strings.IndexByte(row[flags:], '\n')
@@ -66,7 +78,8 @@ func (rows *joinedRows) read(stored *lifecycle.Stored) (stays bool, err error) {
 	if !whole || strings.Contains(status, " ") {
 		return false, fmt.Errorf("%q are not a partner, a customer and a status", row[flags+2:flags+end])
 	}
-	for i, into := range [...]*time.Time{&r.End, &r.WarnAfter, &r.NameReleased, &r.Locked} {
+	var lockedOrReleased time.Time
+	for i, into := range [...]*time.Time{&r.End, &r.WarnAfter, &lockedOrReleased} {
 		since := int64(bigEndian(row[8+8*i : 16+8*i])) //nolint:gosec // the same
 		if since == math.MaxInt64 {
 			err = errInfinite
@@ -74,6 +87,7 @@ func (rows *joinedRows) read(stored *lifecycle.Stored) (stays bool, err error) {
 			*into = sincePostgresBegins(since)
 		}
 	}
+	setLockedOrReleased(r, lockedOrReleased)
 	r.AutoExtend, stays = row[flags] == 't', row[flags+1] == 't'
 	r.Partner, r.Customer.TenantID, r.Status = partner, customer, lifecycle.Status(status)
 	return stays, err
