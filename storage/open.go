@@ -20,7 +20,8 @@ import (
 // A DB is a database that is open. It may be used from many goroutines.
 type DB struct {
 	pool     *sqlx.DB
-	lines    *lines // PostgreSQL: what connections run over; nil on SQLite
+	writing  *sqlx.DB // what writes goes over: the pool, or on a file of SQLite a connection of its own
+	lines    *lines   // PostgreSQL: what connections run over; nil on SQLite
 	dialect  *dialect
 	readOnly bool
 	writer   chan struct{} // SQLite: holds whoever writes; nil on PostgreSQL
@@ -84,6 +85,9 @@ func (db *DB) Close() error {
 	var err error
 	if db.pool != nil {
 		err = db.pool.Close()
+		if db.writing != db.pool {
+			err = errors.Join(err, db.writing.Close())
+		}
 		if db.dialect == postgres {
 			err = nil // it is of a connection that was broken already: nothing is lost with it
 		}
@@ -109,7 +113,7 @@ func (db *DB) openPostgres(ctx context.Context, text string) error {
 		return err
 	}
 	db.lines = &lines{source: source}
-	db.use(sqlx.NewDb(sql.OpenDB(db.lines), db.dialect.driver))
+	db.use(sql.OpenDB(db.lines))
 	const most, idle = 20, 10 // PostgreSQL allows 100 from the factory, and there may be several of us
 	db.pool.SetMaxOpenConns(most)
 	db.pool.SetMaxIdleConns(idle)
@@ -117,20 +121,17 @@ func (db *DB) openPostgres(ctx context.Context, text string) error {
 	return withoutPassword(db.pool.PingContext(ctx), password)
 }
 
-// connect makes the pool.
-func (db *DB) connect(source string) error {
-	pool, err := sqlx.Open(db.dialect.driver, source)
-	if err != nil {
-		return err
-	}
-	db.use(pool)
-	return nil
+// use takes a pool for everything.
+func (db *DB) use(pool *sql.DB) {
+	db.pool = mapped(pool, db.dialect)
+	db.writing = db.pool
 }
 
-// use takes a pool; columns go by the names that rows have in JSON, so that each is named once.
-func (db *DB) use(pool *sqlx.DB) {
-	pool.Mapper = reflectx.NewMapperFunc("json", strings.ToLower)
-	db.pool = pool
+// mapped has columns go by the names that rows have in JSON, so that each is named once.
+func mapped(pool *sql.DB, of *dialect) *sqlx.DB {
+	mapped := sqlx.NewDb(pool, of.driver)
+	mapped.Mapper = reflectx.NewMapperFunc("json", strings.ToLower)
+	return mapped
 }
 
 // postgresSource completes a URL with what it leaves open.

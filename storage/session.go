@@ -187,7 +187,7 @@ func (db *DB) begin(ctx context.Context) (*transaction, error) {
 	if err := db.turn(ctx); err != nil {
 		return nil, err
 	}
-	conn, err := db.pool.Connx(ctx)
+	conn, err := db.writing.Connx(ctx)
 	if err != nil {
 		db.yield()
 		return nil, err

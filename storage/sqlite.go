@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -38,14 +39,45 @@ func (db *DB) openSQLite(rest string) error {
 	if option == "solitary" {
 		return db.openSolitary(path)
 	}
-	if err := db.connect(sqliteSource(path, option == "scratch", db.readOnly)); err != nil {
+	return db.openFile(path, option == "scratch")
+}
+
+// openFile has one connection write and the others read. Whenever something is written, all others forget what they have read of the file; so
+// the one that writes knows it still when it writes again.
+func (db *DB) openFile(path string, scratch bool) error {
+	reading, err := openPool(sqliteSource(path, scratch, db.readOnly, readingCache), 8)
+	if err != nil {
 		return err
 	}
-	const readers = 8
-	db.pool.SetMaxOpenConns(readers)
-	db.pool.SetMaxIdleConns(readers)
+	db.use(reading)
+	if db.readOnly {
+		return nil
+	}
+	writing, err := openPool(sqliteSource(path, scratch, false, writingCache), 1)
+	if err != nil {
+		return err
+	}
+	db.writing = mapped(writing, db.dialect)
 	return nil
 }
+
+// openPool keeps its connections for as long as it is open.
+func openPool(source string, connections int) (*sql.DB, error) {
+	pool, err := sql.Open(sqliteDriver, source)
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections)
+	return pool, nil
+}
+
+// How much of the file a connection keeps in memory, in KiB: the one that writes so much that a chunk is not written out in the middle of its
+// transaction; those that read, which forget it soon, what one look needs.
+const (
+	writingCache = 16 << 10
+	readingCache = 4 << 10
+)
 
 // openMemory keeps to one connection, since each would be a database of its own. (The shared cache of SQLite would let
 // several in, but locks whole tables against readers and answers at once instead of waiting.)
@@ -53,10 +85,11 @@ func (db *DB) openMemory() error {
 	if db.readOnly {
 		return errors.New("a database in memory is empty, there is nothing to read; open it for writing")
 	}
-	if err := db.connect("file::memory:?" + pragmas(true, false).Encode()); err != nil {
+	pool, err := openPool("file::memory:?"+pragmas(true, false, writingCache).Encode(), 1)
+	if err != nil {
 		return err
 	}
-	db.pool.SetMaxOpenConns(1)
+	db.use(pool)
 	return nil
 }
 
@@ -66,7 +99,7 @@ func (db *DB) openSolitary(path string) error {
 	if db.readOnly {
 		return errors.New("a solitary database has no readers beside its one connection; open it for writing")
 	}
-	source, err := url.Parse(sqliteSource(path, true, false))
+	source, err := url.Parse(sqliteSource(path, true, false, writingCache))
 	if err != nil {
 		return err
 	}
@@ -74,10 +107,11 @@ func (db *DB) openSolitary(path string) error {
 	query["_pragma"] = []string{"foreign_keys(1)", "cache_size(-262144)", // KiB
 		"locking_mode(EXCLUSIVE)", "journal_mode(MEMORY)", "synchronous(OFF)", "temp_store(MEMORY)"}
 	source.RawQuery = query.Encode()
-	if err := db.connect(source.String()); err != nil {
+	pool, err := openPool(source.String(), 1)
+	if err != nil {
 		return err
 	}
-	db.pool.SetMaxOpenConns(1)
+	db.use(pool)
 	db.solitary = true
 	return nil
 }
@@ -108,8 +142,8 @@ func (db *DB) sqliteFile(path string) (string, error) {
 }
 
 // sqliteSource is the data source name for modernc.org/sqlite.
-func sqliteSource(path string, scratch, readOnly bool) string {
-	query := pragmas(scratch, readOnly)
+func sqliteSource(path string, scratch, readOnly bool, cache int) string {
+	query := pragmas(scratch, readOnly, cache)
 	query.Set("mode", "rw") // the file is there; one that has been removed in between is not made anew
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
@@ -120,9 +154,8 @@ func sqliteSource(path string, scratch, readOnly bool) string {
 
 // pragmas are set on every connection. Without _txlock=immediate a transaction that reads first and writes later fails
 // whenever another one has written in between.
-func pragmas(scratch, readOnly bool) url.Values {
-	// 16 MiB of cache, so that a chunk is not written out in the middle of its transaction.
-	settings := []string{"busy_timeout(10000)", "foreign_keys(1)", "cache_size(-16384)"}
+func pragmas(scratch, readOnly bool, cache int) url.Values {
+	settings := []string{"busy_timeout(10000)", "foreign_keys(1)", fmt.Sprintf("cache_size(-%d)", cache)}
 	if scratch {
 		settings = append(settings, "journal_mode(WAL)", "synchronous(OFF)")
 	} else {
