@@ -38,7 +38,8 @@ func init() {
 
 type pagesDriver struct{ *modernc.Driver }
 
-// Open makes the table on a new connection, with which it goes. One that may only read begins to once it is there.
+// Open makes the table on a new connection, with which it goes, and which keeps its statements. One that may only read begins to once the table
+// is there.
 func (d pagesDriver) Open(name string) (driver.Conn, error) {
 	conn, err := d.Driver.Open(name)
 	if err != nil {
@@ -51,7 +52,7 @@ func (d pagesDriver) Open(name string) (driver.Conn, error) {
 	if _, err := conn.(driver.ExecerContext).ExecContext(context.Background(), statement, nil); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return conn, nil
+	return newKeepingConn(conn.(sqliteConn)), nil
 }
 
 // onlyReads has a connection refuse every change.
