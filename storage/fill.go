@@ -14,8 +14,8 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// fill writes new rows into a table, in the quickest way that each database has: COPY on PostgreSQL, on SQLite a prepared INSERT for
-// each row. It asks nothing and answers nothing, so a row whose unique key is there already fails the statement: isUnique says so.
+// fill writes new rows into a table, in the quickest way that each database has: COPY on PostgreSQL, on SQLite a prepared INSERT of
+// several rows. It asks nothing and answers nothing, so a row whose unique key is there already fails the statement: isUnique says so.
 // The columns that are named take the fields that are, in this order; what is not named takes its default. Each row is read before
 // the next one is asked for, so that they need not all be there at once.
 //
@@ -56,23 +56,37 @@ func pointers[T any](rows []T) iter.Seq[*T] {
 	}
 }
 
+// rowsPerInsert is how many rows go into a table of SQLite in one statement: to begin and end one, and to open the table and each of its indexes
+// for it, takes longer than a row.
+const rowsPerInsert = 16
+
 func insertInto(ctx context.Context, s session, table, columns string, of []filledColumn, rows iter.Seq[reflect.Value]) (err error) {
-	insert := "INSERT INTO " + table + " (" + columns + ") VALUES (?" + strings.Repeat(", ?", len(of)-1) + ")"
+	// What fails undoes nothing, since all of it is undone by the caller; else SQLite would keep what it takes to undo each statement by itself.
+	insert, row := "INSERT OR FAIL INTO "+table+" ("+columns+") VALUES ", "(?"+strings.Repeat(", ?", len(of)-1)+")"
 	unwatched := context.WithoutCancel(ctx) // there is a look at ctx for each row, which costs less
-	prepared, err := s.q.(sqlx.PreparerContext).PrepareContext(unwatched, insert)
+	several, err := s.q.(sqlx.PreparerContext).PrepareContext(unwatched, insert+row+strings.Repeat(", "+row, rowsPerInsert-1))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, prepared.Close()) }()
-	values := make([]any, len(of))
+	defer func() { err = errors.Join(err, several.Close()) }()
+	values := make([]any, 0, rowsPerInsert*len(of))
 	for row := range rows {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		for i := range of {
-			values[i] = of[i].value(row.FieldByIndex(of[i].index))
+			values = append(values, of[i].value(row.FieldByIndex(of[i].index)))
 		}
-		if _, err := prepared.ExecContext(unwatched, values...); err != nil {
+		if len(values) < cap(values) {
+			continue
+		}
+		if _, err := several.ExecContext(unwatched, values...); err != nil {
+			return err
+		}
+		values = values[:0]
+	}
+	for ; len(values) > 0; values = values[len(of):] {
+		if _, err := s.q.ExecContext(unwatched, insert+row, values[:len(of)]...); err != nil {
 			return err
 		}
 	}
