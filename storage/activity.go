@@ -25,12 +25,23 @@ func (row *storedEventRow) event() lifecycle.Event {
 	return event
 }
 
-const eventColumns = `e.relationship_key AS key, e.version, e.type, e.rule, e.effective_at, e.recorded_at, e.from_status, e.to_status,
-	e.end_at, e.reason, e.actor, e.fingerprint, e.caller, e.caller_tenant, e.caller_role, e.address, e.request_id, e.action, e.subject, e.detail`
+// changeColumns are what changed, when and why.
+const changeColumns = `e.relationship_key AS key, e.version, e.type, e.rule, e.effective_at, e.recorded_at, e.from_status, e.to_status,
+	e.end_at, e.reason, e.actor`
+
+const eventColumns = changeColumns + `, e.fingerprint, e.caller, e.caller_tenant, e.caller_role, e.address, e.request_id, e.action, e.subject, e.detail`
 
 // selectEvents reads events with the ids of their relationships, of drafts that were deleted too.
-const selectEvents = `SELECT COALESCE(t.id, d.id, '') AS id, ` + eventColumns + ` FROM events AS e
+const selectEvents = selectOfEvents + eventColumns + fromAllEvents
+
+// selectChanges leaves out who asked for it.
+const selectChanges = selectOfEvents + changeColumns + fromAllEvents
+
+const (
+	selectOfEvents = `SELECT COALESCE(t.id, d.id, '') AS id, `
+	fromAllEvents  = ` FROM events AS e
 	LEFT JOIN agreements AS t ON t.key = e.relationship_key LEFT JOIN tombstones AS d ON d.key = e.relationship_key `
+)
 
 // keysOf are the keys of the relationships that have, or had, the id: a draft may have been deleted and imported anew.
 const keysOf = `(SELECT key FROM agreements WHERE id = :id UNION ALL SELECT key FROM tombstones WHERE id = :id)`

@@ -34,6 +34,7 @@ type DB struct {
 	nowhere  []string // channels that lead nowhere; see PassAtOnce
 	solitary bool     // SQLite: a scratch file with one connection
 	tears    bool     // nothing that fails is undone; see ForgoUndoing
+	underway bool     // the same: the transaction that all share is open
 	torn     atomic.Pointer[error]
 }
 

@@ -146,25 +146,21 @@ func (db *DB) write(ctx context.Context, doing string, fn func(session) error) e
 }
 
 func (db *DB) once(ctx context.Context, fn func(session) error) error {
+	if db.tears {
+		return db.onceForAll(ctx, fn)
+	}
 	tx, err := db.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer tx.end() //nolint:errcheck // after a commit there is nothing to undo; before it, fn's error matters
-	before, err := tx.changes(ctx)
-	if err != nil {
+	if err := fn(tx.session); err != nil {
 		return err
 	}
-	if err = fn(tx.session); err == nil {
-		err = ctx.Err() // perhaps nobody waits for it any more
+	if err := ctx.Err(); err != nil { // perhaps nobody waits for it any more
+		return err
 	}
-	if err == nil {
-		err = tx.Commit()
-	}
-	if err != nil {
-		return tx.tear(before, err)
-	}
-	return nil
+	return tx.Commit()
 }
 
 // A transaction is open until its end.

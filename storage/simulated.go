@@ -13,7 +13,8 @@ import (
 
 // listIndexes serve lists, pages and erasing, which a simulation has none of. Each is written to by imports or sweeps.
 var listIndexes = []string{"agreements_by_name", "agreements_global_admin", "agreements_of_customer", "agreements_of_customer_names",
-	"agreements_of_partner", "clocks_ended", "clocks_ends", "notices_to_erase"}
+	"agreements_of_partner", "clocks_ended", "clocks_ends", "clocks_ends_of_others", "clocks_modified", "clocks_unapproved", "events_recorded", "events_refused",
+	"notices_dead", "notices_of_status", "notices_to_erase", "notices_unknown"}
 
 // ForgoLists takes away the indexes that only serve whoever looks at the deployment. It is for a scratch file of SQLite that goes when the
 // process does: nothing brings them back.
@@ -52,26 +53,65 @@ func (db *DB) ForgoUndoing(ctx context.Context) error {
 	return nil
 }
 
-// changes counts the rows that were ever written on the one connection, where nothing can be undone.
-func (tx *transaction) changes(ctx context.Context) (n int64, err error) {
-	if tx.db.tears {
-		err = tx.get(ctx, &n, "SELECT total_changes()", nil)
+// onceForAll is once where nothing is undone: what it writes is in a transaction that all share, since nobody else is to see it, and nothing is to
+// be had back. A commit would go through all that is in the cache.
+func (db *DB) onceForAll(ctx context.Context, fn func(session) error) error {
+	if err := db.turn(ctx); err != nil {
+		return err
 	}
+	defer db.yield()
+	s := session{q: db.pool, dialect: db.dialect, nowhere: db.nowhere, tears: true} // the pool has one connection
+	if !db.underway {
+		if _, err := s.exec(ctx, "BEGIN IMMEDIATE", nil); err != nil {
+			return err
+		}
+		db.underway = true
+	}
+	before, err := changes(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err = fn(s); err == nil {
+		err = ctx.Err() // perhaps nobody waits for it any more
+	}
+	if err != nil {
+		return db.tear(s, before, err)
+	}
+	return nil
+}
+
+// changes counts the rows that were ever written on the one connection.
+func changes(ctx context.Context, s session) (n int64, err error) {
+	err = s.get(ctx, &n, "SELECT total_changes()", nil)
 	return n, err
 }
 
 // tear remembers a failure that cannot be undone: one after something was written, or of a statement that may have written a part.
-func (tx *transaction) tear(before int64, failure error) error {
-	if !tx.db.tears {
-		return failure
-	}
-	now, err := tx.changes(context.Background())
+func (db *DB) tear(s session, before int64, failure error) error {
+	now, err := changes(context.Background(), s)
 	if code, _ := codes(failure); code == 0 && err == nil && now == before {
 		return failure
 	}
 	torn := fmt.Errorf("%w: %w", ErrTorn, failure)
-	tx.db.torn.CompareAndSwap(nil, &torn)
+	db.torn.CompareAndSwap(nil, &torn)
 	return torn
+}
+
+// commitAll ends the transaction that all share, for whoever needs one of their own.
+func (db *DB) commitAll(ctx context.Context) error {
+	if !db.tears {
+		return nil
+	}
+	if err := db.turn(ctx); err != nil {
+		return err
+	}
+	defer db.yield()
+	if !db.underway {
+		return nil
+	}
+	db.underway = false
+	_, err := db.pool.ExecContext(ctx, "COMMIT")
+	return err
 }
 
 // PassAtOnce says that these channels lead nowhere, and that whoever writes letters to them delivers right afterwards, at the same instant:

@@ -132,6 +132,26 @@ func TestWhatCannotBeUndoneIsTheEndOfASimulation(t *testing.T) {
 	}
 }
 
+func TestASimulationReadsWhatItHasWrittenAndNotCommitted(t *testing.T) {
+	db := migrated(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db")+"?solitary", Sandbox)
+	stored := load(t, db, active(1, start), active(2, start))
+	require.NoError(t, db.ForgoUndoing(ctx))
+	for i := range stored {
+		_, err := db.Apply(ctx, decide(start, stored[i]))
+		require.NoError(t, err)
+		require.Equal(t, lifecycle.Expired, mustRead(t, db, stored[i].ID).Status)
+		var all, changes int
+		require.NoError(t, db.EachEvent(ctx, func(lifecycle.Event) error { all++; return nil }), "a snapshot has a transaction of its own")
+		require.NoError(t, db.EachChange(ctx, func(e lifecycle.Event) error {
+			changes++
+			require.NotEqual(t, lifecycle.EventImported, e.Type)
+			return nil
+		}))
+		require.Equal(t, i+1, changes)
+		require.Equal(t, len(stored)+changes, all)
+	}
+}
+
 func TestAStatementThatFailsHalfwayIsTheEndOfASimulation(t *testing.T) {
 	db := migrated(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db")+"?solitary", Sandbox)
 	load(t, db, active(1, start), active(2, start))

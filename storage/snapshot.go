@@ -25,6 +25,9 @@ func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err := db.usable(ctx); err != nil {
 		return nil, said(doing, err)
 	}
+	if err := db.commitAll(ctx); err != nil {
+		return nil, said(doing, err)
+	}
 	options := &sql.TxOptions{ReadOnly: true}
 	if db.dialect == postgres {
 		options.Isolation = sql.LevelRepeatableRead
@@ -68,6 +71,13 @@ func (s *Snapshot) EachEvent(ctx context.Context, fn func(lifecycle.Event) error
 		ORDER BY e.recorded_at, e.effective_at, e.relationship_key, e.version`, nil, func(row *storedEventRow) error { return fn(row.event()) }))
 }
 
+// EachChange is [Snapshot.EachEvent], only quicker: it leaves out the imports, and reads of each event what changed, when and why, and of the
+// relationship the id.
+func (s *Snapshot) EachChange(ctx context.Context, fn func(lifecycle.Event) error) error {
+	return said("read all changes", each(ctx, s.session, selectChanges+`WHERE e.version > 0 AND e.type <> 'imported'
+		ORDER BY e.recorded_at, e.effective_at, e.relationship_key, e.version`, nil, func(row *storedEventRow) error { return fn(row.event()) }))
+}
+
 // EachLetter hands over every letter, by when it was recorded, when it fell due, and then relationship, version and ordinal.
 func (s *Snapshot) EachLetter(ctx context.Context, fn func(lifecycle.Letter) error) error {
 	return said("read all letters", each(ctx, s.session, selectLetters+`ORDER BY n.recorded_at, n.due_at, n.relationship_key, n.version, n.ordinal`, nil,
@@ -107,6 +117,11 @@ func (db *DB) EachRelationship(ctx context.Context, fn func(lifecycle.Stored) er
 // EachEvent is [Snapshot.EachEvent] on a snapshot of its own.
 func (db *DB) EachEvent(ctx context.Context, fn func(lifecycle.Event) error) error {
 	return db.snap(ctx, func(s *Snapshot) error { return s.EachEvent(ctx, fn) })
+}
+
+// EachChange is [Snapshot.EachChange] on a snapshot of its own.
+func (db *DB) EachChange(ctx context.Context, fn func(lifecycle.Event) error) error {
+	return db.snap(ctx, func(s *Snapshot) error { return s.EachChange(ctx, fn) })
 }
 
 // EachLetter is [Snapshot.EachLetter] on a snapshot of its own.

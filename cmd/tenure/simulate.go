@@ -235,7 +235,7 @@ func (s *simulation) live(ctx context.Context, from, until time.Time, step lifec
 		if sweep.Failed > 0 {
 			return fmt.Errorf("the sweep at %s failed for %d records; the log above says why", lifecycle.FormatInstant(at), sweep.Failed)
 		}
-		if err := s.courier.Deliver(ctx); err != nil {
+		if err := s.deliver(ctx); err != nil {
 			return err
 		}
 		progress(at)
@@ -244,6 +244,15 @@ func (s *simulation) live(ctx context.Context, from, until time.Time, step lifec
 		s.refuse(late, "it lies after --until")
 	}
 	return nil
+}
+
+// deliver sends what waits to be sent. Mostly nothing does, and to have the courier come for that takes longer than to sweep.
+func (s *simulation) deliver(ctx context.Context) error {
+	waiting, err := s.db.WaitingLetters(ctx, s.now, s.courier.Wall())
+	if err != nil || len(waiting) == 0 {
+		return err
+	}
+	return s.courier.Deliver(ctx)
 }
 
 // act takes an action at its own instant, and sends what it has to say.
@@ -296,10 +305,7 @@ func (s *simulation) write(ctx context.Context, dir string) error {
 	}
 	return errors.Join(
 		writeLines(filepath.Join(dir, "events.ndjson"), func(write func(lifecycle.Event) error) error {
-			return s.db.EachEvent(ctx, func(e lifecycle.Event) error {
-				if e.Type == lifecycle.EventImported {
-					return nil
-				}
+			return s.db.EachChange(ctx, func(e lifecycle.Event) error {
 				s.written.events++
 				return write(e)
 			})
