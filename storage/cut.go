@@ -60,7 +60,7 @@ type chunkEnd struct {
 const selectChunkEnds = `SELECT nth, next_at, key FROM (
 		SELECT next_at, key, row_number() OVER (ORDER BY next_at, key) AS nth, count(*) OVER () AS total FROM (
 			SELECT next_at, key FROM clocks
-			WHERE (next_at, key) > (:after_at, :after_key) AND next_at <= :as_of AND stayed = FALSE AND next_rule {{in rules}}
+			WHERE (next_at, key) > {{after}} AND next_at <= :as_of AND stayed = FALSE AND next_rule {{in rules}}
 			ORDER BY next_at, key LIMIT :records) AS due) AS numbered
 	WHERE nth % :size = 0 OR nth = total ORDER BY nth`
 

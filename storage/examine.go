@@ -116,10 +116,12 @@ func smallestFloor(p *lifecycle.Policy, rules []lifecycle.RuleName) (floor int64
 	return floor, limited
 }
 
+const selectCountDue = `SELECT count(*) FROM (SELECT key FROM clocks WHERE next_at >= {{floor}} AND next_at <= :as_of AND stayed = FALSE
+	AND next_rule {{in rules}} ORDER BY next_at, key LIMIT :most) AS due`
+
 // countDue counts what is due, up to most.
 func countDue(ctx context.Context, s session, sweep *lifecycle.Sweep, most int64) (due int64, err error) {
-	err = s.get(ctx, &due, `SELECT count(*) FROM (SELECT key FROM clocks WHERE next_at <= :as_of AND stayed = FALSE
-			AND next_rule {{in rules}} ORDER BY next_at, key LIMIT :most) AS due`,
+	err = s.get(ctx, &due, selectCountDue,
 		args{"as_of": at(sweep.AsOf), "rules": page[lifecycle.RuleName](lifecycle.ScanFor(sweep.Rules)), "most": most})
 	return due, err
 }
@@ -168,7 +170,7 @@ func decideSafely(r *lifecycle.Stored, p *lifecycle.Policy, sweep *lifecycle.Swe
 	return lifecycle.Evaluate(r.Record, p, sweep.AsOf, sweep.Rules...), true
 }
 
-var selectDuePage = selectRelationships + `JOIN (SELECT key FROM clocks WHERE (next_at, key) > (:after_at, :after_key) AND next_at <= :as_of
+var selectDuePage = selectRelationships + `JOIN (SELECT key FROM clocks WHERE (next_at, key) > {{after}} AND next_at <= :as_of
 		AND stayed = FALSE AND next_rule {{in rules}} ORDER BY next_at, key LIMIT :most) AS due ON due.key = t.key
 	ORDER BY t.next_at, t.key`
 

@@ -7,13 +7,15 @@ import "context"
 // written before it, or meets it; and once a hold is placed, nothing that it covers takes effect.
 //
 // It is entered in the first statement of a transaction: whoever waits for it must not have locked anything that those inside
-// may need. On PostgreSQL it is a lock of this schema's own, which ends with the transaction; SQLite has one writer anyway.
+// may need. On PostgreSQL it is a lock of this schema's own, which ends with the transaction; SQLite has one writer anyway. The triggers of table clocks
+// go through it too, for whoever writes there by hand (see floor.go).
 //
 // Whoever goes through writes a page of rows, and has each of them looked up in an index until the transaction ends. Left to itself
 // PostgreSQL would now and then read a whole table instead, which pays for one statement and not for a hundred.
 const (
 	enterGate = `SELECT pg_advisory_xact_lock_shared(1952804469, hashtext(current_schema())), ` + pagesByIndex
 	shutGate  = `SELECT pg_advisory_xact_lock(1952804469, hashtext(current_schema()))`
+	tryGate   = `pg_try_advisory_xact_lock(1952804469, hashtext(current_schema()))` // shuts it if nobody is inside, and says whether it did
 
 	pagesByIndex = `set_config('enable_hashjoin', 'off', TRUE), set_config('enable_mergejoin', 'off', TRUE)`
 )

@@ -49,29 +49,55 @@ var uniqueKeys = []string{
 	"tombstones (key)",
 }
 
-// keptFile is the migration that keeps events as they were written.
-const keptFile = "migrations/00002_events_are_kept."
+// postgresKeys are those of tables that only PostgreSQL has.
+var postgresKeys = []string{
+	"early_timers (id)",
+	"timer_floor (one)",
+}
 
-// missingGuards are the unique keys, and what keeps the history from being changed, that the tables should have and have not: somebody
-// has taken them away, or a copy of the tables was made without.
+// What keeps events from being changed is said by whichever database.
+const (
+	keptFile    = "migrations/00002_events_are_kept."
+	keepsEvents = "the trigger that keeps events from being changed"
+)
+
+// A postgresTrigger does what the function in its migration does. kind says when.
+// Source: PostgreSQL, catalog/pg_trigger.h.
+type postgresTrigger struct {
+	table, file, said string
+	kind              int
+}
+
+const (
+	afterInsert                    = 4
+	afterUpdate                    = 16
+	beforeUpdateOrDeleteOrTruncate = 58
+)
+
+var postgresTriggers = []postgresTrigger{
+	{"events", keptFile + "postgres.sql", keepsEvents, beforeUpdateOrDeleteOrTruncate},
+	{"clocks", "migrations/00017_timer_floor.postgres.sql", "the trigger that tells of early timers of new relationships", afterInsert},
+	{"clocks", "migrations/00017_timer_floor.postgres.sql", "the trigger that tells of early timers of relationships that change", afterUpdate},
+}
+
+// missingGuards are the unique keys, what keeps the history from being changed, and what keeps timers from slipping below the floor, that the
+// tables should have and have not: somebody has taken them away, or a copy of the tables was made without.
 func missingGuards(ctx context.Context, s session) (missing []string, err error) {
-	have, kept := keysOfSQLite, keptBySQLite
+	want, have, without := uniqueKeys, keysOfSQLite, missingInSQLite
 	if s.dialect == postgres {
-		have, kept = keysOfPostgres, keptByPostgres
+		want, have, without = slices.Concat(uniqueKeys, postgresKeys), keysOfPostgres, missingInPostgres
 	}
 	keys, err := have(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range uniqueKeys {
+	for _, key := range want {
 		if !slices.Contains(keys, key) {
 			missing = append(missing, "the unique key "+key)
 		}
 	}
-	if is, err := kept(ctx, s); err != nil || is {
-		return missing, err
-	}
-	return append(missing, "the trigger that keeps events from being changed"), nil
+	triggers, err := without(ctx, s)
+	return append(missing, triggers...), err
 }
 
 // keysOfPostgres are the unique keys in force.
@@ -104,34 +130,46 @@ func keysOfSQLite(ctx context.Context, s session) (keys []string, err error) {
 	return keys, err
 }
 
-// keptByPostgres says whether the trigger is there, switched on, and does what it should: 58 is BEFORE UPDATE OR DELETE OR TRUNCATE
-// FOR EACH STATEMENT. Source: PostgreSQL, catalog/pg_trigger.h.
-func keptByPostgres(ctx context.Context, s session) (kept bool, err error) {
-	text, err := fs.ReadFile(migrationFiles, keptFile+"postgres.sql")
-	if err != nil {
-		return false, err
+// missingInPostgres are the triggers that are not there, not switched on, or do not do what they should.
+func missingInPostgres(ctx context.Context, s session) (missing []string, err error) {
+	for _, trigger := range postgresTriggers {
+		text, err := fs.ReadFile(migrationFiles, trigger.file)
+		if err != nil {
+			return nil, err
+		}
+		_, body, _ := strings.Cut(string(text), "$$")
+		body, _, _ = strings.Cut(body, "$$")
+		var is bool
+		err = s.get(ctx, &is, `SELECT EXISTS (SELECT 1 FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_proc AS p ON p.oid = t.tgfoid
+			WHERE c.relname = :table AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+			AND t.tgenabled IN ('O', 'A') AND t.tgtype = :kind AND t.tgqual IS NULL AND p.prosrc = :body)`,
+			args{"table": trigger.table, "kind": trigger.kind, "body": body})
+		if err != nil {
+			return nil, err
+		}
+		if !is {
+			missing = append(missing, trigger.said)
+		}
 	}
-	_, body, _ := strings.Cut(string(text), "$$")
-	body, _, _ = strings.Cut(body, "$$")
-	err = s.get(ctx, &kept, `SELECT EXISTS (SELECT 1 FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_proc AS p ON p.oid = t.tgfoid
-		WHERE c.relname = 'events' AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-		AND t.tgenabled IN ('O', 'A') AND t.tgtype = 58 AND t.tgqual IS NULL AND p.prosrc = :body)`, args{"body": body})
-	return kept, err
+	return missing, nil
 }
 
-// keptBySQLite says whether both triggers are there, word for word.
-func keptBySQLite(ctx context.Context, s session) (bool, error) {
+// missingInSQLite is the guard of events, unless both its triggers are there, word for word.
+func missingInSQLite(ctx context.Context, s session) (missing []string, err error) {
 	text, err := fs.ReadFile(migrationFiles, keptFile+"sqlite.sql")
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	var have []string
 	err = s.list(ctx, &have, `SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'events'`, nil)
-	kept := 0
+	there := 0
 	for _, trigger := range have {
 		if strings.Contains(string(text), trigger+";") {
-			kept++
+			there++
 		}
 	}
-	return kept == 2, err
+	if there < 2 {
+		missing = append(missing, keepsEvents)
+	}
+	return missing, err
 }

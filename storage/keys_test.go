@@ -11,16 +11,16 @@ import (
 func TestUniqueKeysAreThoseOfTheMigrations(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		require.NoError(t, db.read(ctx, "list the keys", func(s session) error {
-			have, err := keysOfSQLite, error(nil)
+			want, have, err := uniqueKeys, keysOfSQLite, error(nil)
 			if db.dialect == postgres {
-				have = keysOfPostgres
+				want, have = slices.Sorted(slices.Values(slices.Concat(uniqueKeys, postgresKeys))), keysOfPostgres
 			}
 			keys, err := have(ctx, s)
 			slices.Sort(keys)
 			keys = slices.DeleteFunc(slices.Compact(keys), func(key string) bool {
 				return strings.HasPrefix(key, versionTable) || strings.HasPrefix(key, "sqlite_")
 			})
-			require.Equal(t, uniqueKeys, keys)
+			require.Equal(t, want, keys)
 			return err
 		}))
 		snapshot, err := db.Snapshot(ctx)
@@ -64,6 +64,11 @@ func TestGuardsThatAreTakenAwayAreMissed(t *testing.T) {
 		}
 		require.Equal(t, []string{kept}, missing(t, db, `ALTER TABLE events DISABLE TRIGGER events_are_kept`))
 		require.Empty(t, missing(t, db, `ALTER TABLE events ENABLE TRIGGER events_are_kept`))
+		require.Equal(t, []string{"the trigger that tells of early timers of new relationships"}, missing(t, db, `DROP TRIGGER early_timers_inserted ON clocks`))
+		require.Empty(t, missing(t, db, `CREATE TRIGGER early_timers_inserted AFTER INSERT ON clocks REFERENCING NEW TABLE AS written
+			FOR EACH STATEMENT EXECUTE FUNCTION early_timers_are_told()`))
+		require.Equal(t, []string{"the trigger that tells of early timers of relationships that change"}, missing(t, db, `ALTER TABLE clocks DISABLE TRIGGER early_timers_updated`))
+		require.Empty(t, missing(t, db, `ALTER TABLE clocks ENABLE TRIGGER early_timers_updated`))
 		require.Equal(t, []string{kept}, missing(t, db, `CREATE OR REPLACE FUNCTION events_are_kept() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`), "it lets all pass")
 		require.Equal(t, []string{"the unique key events (relationship_key, version)", kept}, missing(t, db, `ALTER TABLE events DROP CONSTRAINT events_pkey`))
 	})

@@ -155,6 +155,7 @@ func postgresSource(text string, readOnly bool) (source, password string, err er
 	complete("jit", "off")                           // the same
 	// A query and its values go in one, where the driver would first have it prepared and wait. Pages rely on it too.
 	query.Set("binary_parameters", "yes")
+	query.Set("default_transaction_isolation", "read committed") // table clocks is written at no other; see floor.go
 	// A process whose machine vanished must not hold its locks until the system's two hours are over.
 	complete("idle_in_transaction_session_timeout", "600000") // milliseconds
 	complete("tcp_keepalives_idle", "30")

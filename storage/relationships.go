@@ -251,7 +251,7 @@ func (w *where) order(by string, limit int) (string, args) {
 
 // selectDue is a range of the index of timers.
 var selectDue = `SELECT ` + onClock(allColumns) + ` FROM (SELECT key, version, modified_at, end_at, warn_after, next_at, assigned, stayed, status FROM clocks
-		WHERE (next_at, key) > (:after_at, :after_key) AND (next_at, key) <= (:upto_at, :upto_key)
+		WHERE (next_at, key) > {{after}} AND (next_at, key) <= (:upto_at, :upto_key)
 		AND next_at <= :as_of AND stayed = FALSE AND next_rule {{in rules}} ORDER BY next_at, key LIMIT :most) AS k
 	JOIN agreements AS t ON t.key = k.key ORDER BY k.next_at, k.key`
 

@@ -10,7 +10,7 @@ import (
 
 // selectBacklogs goes along the index of timers, and along that of timers on hold.
 const selectBacklogs = `SELECT next_rule AS rule, count(*) AS due, min(next_at) AS oldest, FALSE AS stayed FROM clocks
-		WHERE next_at <= :now AND stayed = FALSE GROUP BY next_rule
+		WHERE next_at >= {{floor}} AND next_at <= :now AND stayed = FALSE GROUP BY next_rule
 	UNION ALL SELECT next_rule, count(*), min(next_at), TRUE FROM clocks
 		WHERE next_at <= :now AND stayed = TRUE GROUP BY next_rule
 	ORDER BY 1, 4`

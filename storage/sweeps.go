@@ -179,17 +179,26 @@ func (db *DB) FinishSweep(ctx context.Context, id int64, now time.Time) (over, c
 	return over, closed, nil
 }
 
-// tidy takes away the rows that a large sweep has left behind, so that the next look does not step over them and the tables do not grow
-// with every sweep: PostgreSQL looks by itself once in a minute only. It is as well left undone as done twice; what may not be done
+// tidy sees to what a large sweep has left behind: it raises the floor, so that the next look does not step over it, and has the rows taken away, so
+// that the tables do not grow with every sweep: PostgreSQL looks by itself once in a minute only. It is as well left undone as done twice; what may not be done
 // by this user, or goes wrong, is left to PostgreSQL.
 func (db *DB) tidy(ctx context.Context, sweep int64) {
 	if db.dialect != postgres {
 		return
 	}
-	var much bool
-	err := session{q: db.pool, dialect: db.dialect}.get(ctx, &much, `SELECT changed >= 1000 AND changed * 50 >= (SELECT reltuples FROM pg_class WHERE oid = CAST('clocks' AS regclass))
-		FROM (SELECT COALESCE(sum(changed), 0) AS changed FROM chunks WHERE sweep_id = :id) AS done`, args{"id": sweep})
-	if err == nil && much {
+	var left struct {
+		AsOf dbTime `json:"as_of"`
+		Some bool   `json:"some"` // enough that looks would notice
+		Much bool   `json:"much"` // enough that the table would
+	}
+	err := session{q: db.pool, dialect: db.dialect}.get(ctx, &left, `SELECT as_of, changed >= 1000 AS some,
+			changed >= 1000 AND changed * 50 >= (SELECT reltuples FROM pg_class WHERE oid = CAST('clocks' AS regclass)) AS much
+		FROM (SELECT as_of, dry_run, (SELECT COALESCE(sum(changed), 0) FROM chunks WHERE sweep_id = :id) AS changed FROM sweeps WHERE id = :id) AS done
+		WHERE dry_run = FALSE`, args{"id": sweep})
+	if err == nil && left.Some {
+		_ = db.raiseFloor(ctx, left.AsOf)
+	}
+	if err == nil && left.Much {
 		_, _ = db.pool.ExecContext(ctx, `VACUUM (SKIP_LOCKED, TRUNCATE FALSE, INDEX_CLEANUP ON) clocks`)
 	}
 }

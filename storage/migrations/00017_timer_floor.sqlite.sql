@@ -1,0 +1,2 @@
+-- PostgreSQL keeps a floor below which no timer lies, so that looks need not step over index entries of timers that have fired. SQLite takes an entry away
+-- in the moment in which its timer fires, and has no need of one.
