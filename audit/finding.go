@@ -25,6 +25,7 @@ const (
 	RowMissing      Kind = "rowMissing"      // there are events and no row, or a row and no events
 	Fingerprint     Kind = "fingerprint"     // the row, or an event, is not the one that was written
 	WrongTimer      Kind = "wrongTimer"      // the stored next timer is not the one that falls due next
+	BelowFloor      Kind = "belowFloor"      // the stored next timer lies where no sweep looks
 	WrongStay       Kind = "wrongStay"       // the row's mark of being on hold does not fit the holds
 	NoticeMissing   Kind = "noticeMissing"   // somebody who had to be told was not
 	NoticeTwice     Kind = "noticeTwice"     // somebody was told twice
@@ -40,14 +41,14 @@ const (
 	Sweeps          Kind = "sweeps"          // chunks or ticks do not fit together
 	Holds           Kind = "holds"           // holds and what is noted of them differ
 	OrderMissing    Kind = "orderMissing"    // a refusal or an order is missing from the history
-	MissingKey      Kind = "missingKey"      // the database lacks a unique key, or what keeps events from being changed
+	MissingKey      Kind = "missingKey"      // the database lacks a unique key, or a trigger
 	Unreadable      Kind = "unreadable"      // a row cannot be read
 	Ledger          Kind = "ledger"          // the log over the events tells of other events
 )
 
 // Kinds lists them all.
 var Kinds = []Kind{Missing, MissingStep, Duplicate, OutOfOrder, WrongTransition, WrongInstant, WrongEnd, Unasked, OnHold, RowDiffers, RowMissing,
-	Fingerprint, WrongTimer, WrongStay, NoticeMissing, NoticeTwice, NoticeAstray, NoticeWrong, NoticeUncalled, OldNews, WarnedLate, NameTwice,
+	Fingerprint, WrongTimer, BelowFloor, WrongStay, NoticeMissing, NoticeTwice, NoticeAstray, NoticeWrong, NoticeUncalled, OldNews, WarnedLate, NameTwice,
 	NameWrong, Access, Late, Sweeps, Holds, OrderMissing, MissingKey, Unreadable, Ledger}
 
 // A Finding is one thing that is not as it should be.

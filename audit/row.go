@@ -41,6 +41,9 @@ func (h *history) row(row *lifecycle.AccountRow) {
 	}
 	h.print(row)
 	h.stay(row)
+	if at := row.Next.At; !row.Held && !at.IsZero() && at.Before(h.Floor) {
+		h.find(row.Version, wrong(BelowFloor, "the stored next timer lies before the instant from which on sweeps look", h.Floor, at))
+	}
 }
 
 // dates holds the dates that events tell of, where no file has said otherwise since.

@@ -313,3 +313,26 @@ func TestAUniqueKeyThatIsGoneIsFound(t *testing.T) {
 	_, summary = verifySource(t, export, w.options())
 	require.Equal(t, int64(2), summary.Findings[audit.MissingKey])
 }
+
+// Without the triggers a timer may be set where sweeps do not look any more; then the floor has to be lowered, as docs/verify.md says.
+func TestATimerBelowTheFloorIsFound(t *testing.T) {
+	url := testenv.Postgres(t)
+	w := small(t, url)
+	raw := open(t, "postgres", url)
+	tamper(t, raw, `UPDATE timer_floor SET at = '2026-01-01Z', heard_until = '2026-01-01Z'`)
+	requireNone(t, w)
+	tamper(t, raw, `DROP TRIGGER early_timers_updated ON clocks; UPDATE clocks SET next_at = '2025-12-31Z' WHERE key = <lasting>`)
+	_, summary := w.verify()
+	require.Equal(t, int64(1), summary.Findings[audit.BelowFloor])
+
+	path := filepath.Join(t.TempDir(), "history.ndjson")
+	w.export(path)
+	export, err := audit.OpenExport(path)
+	require.NoError(t, err)
+	_, summary = verifySource(t, export, w.options())
+	require.Equal(t, int64(1), summary.Findings[audit.BelowFloor])
+
+	tamper(t, raw, `UPDATE timer_floor SET at = '0001-01-02Z', round = round + 1`)
+	_, summary = w.verify()
+	require.Zero(t, summary.Findings[audit.BelowFloor])
+}

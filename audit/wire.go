@@ -39,6 +39,7 @@ type wireHead struct {
 	Relationships int64                     `json:"relationships"`
 	RepeatedIDs   []string                  `json:"repeatedIds,omitempty"`
 	MissingGuards []string                  `json:"missingGuards,omitempty"`
+	Floor         time.Time                 `json:"floor,omitzero"`
 }
 
 type wireSweep struct {
@@ -58,7 +59,7 @@ type wireSubscription struct {
 }
 
 func headOf(b *lifecycle.Books, taken time.Time) wireHead {
-	h := wireHead{lineHead, Format, taken, b.Live, b.Policies, b.Clock, b.Retiming, b.Holds, b.Paused, nil, nil, nil, b.Orders, b.LowestOrder, b.NextOrder, b.Relationships, b.RepeatedIDs, b.MissingGuards}
+	h := wireHead{lineHead, Format, taken, b.Live, b.Policies, b.Clock, b.Retiming, b.Holds, b.Paused, nil, nil, nil, b.Orders, b.LowestOrder, b.NextOrder, b.Relationships, b.RepeatedIDs, b.MissingGuards, b.Floor}
 	for i := range b.Placed {
 		h.Placed = append(h.Placed, wireEventOf(&b.Placed[i]))
 	}
@@ -79,7 +80,7 @@ func headOf(b *lifecycle.Books, taken time.Time) wireHead {
 
 func (h *wireHead) books() lifecycle.Books {
 	b := lifecycle.Books{Live: h.Live, Policies: h.Policies, Clock: h.Clock, Retiming: h.Retiming, Holds: h.Holds, Paused: h.Paused, Orders: h.Orders,
-		LowestOrder: h.LowestOrder, NextOrder: h.NextOrder, Relationships: h.Relationships, RepeatedIDs: h.RepeatedIDs, MissingGuards: h.MissingGuards}
+		LowestOrder: h.LowestOrder, NextOrder: h.NextOrder, Relationships: h.Relationships, RepeatedIDs: h.RepeatedIDs, MissingGuards: h.MissingGuards, Floor: h.Floor}
 	for i := range h.Placed {
 		b.Placed = append(b.Placed, h.Placed[i].event(0, ""))
 	}

@@ -33,6 +33,7 @@ type Books struct {
 	Holds    []Hold          // those that are released too, by id
 	Paused   string          // the rules that are noted as paused, separated by blanks; "*": everything
 	Sweeps   []Sweep         // running and held ones
+	Floor    time.Time       // sweeps look for no timer before it; zero: they look for all
 
 	Placed        []Event        // the orders about holds, policies and held sweeps; by version, the latest first
 	Subscriptions []Subscription // without addresses and secrets
@@ -43,7 +44,7 @@ type Books struct {
 
 	Relationships int64    // roughly how many accounts there are
 	RepeatedIDs   []string // that more than one of them has; some of them, where there are very many
-	MissingGuards []string // unique keys, and what keeps events from being changed, that the database should have and has not
+	MissingGuards []string // unique keys and triggers that the database should have and has not
 }
 
 // A HolderOfName is a relationship that holds a display name.

@@ -255,7 +255,7 @@ func (s *Snapshot) EachTick(ctx context.Context, fn func(lifecycle.RuleName, tim
 // Books reads what is said of the deployment as a whole.
 func (s *Snapshot) Books(ctx context.Context) (b lifecycle.Books, err error) {
 	const doing = "read the books of the deployment"
-	for _, read := range []func(context.Context, *lifecycle.Books) error{s.metaInto, s.holdsInto, s.ordersInto, s.sweepsInto, s.countsInto} {
+	for _, read := range []func(context.Context, *lifecycle.Books) error{s.metaInto, s.holdsInto, s.ordersInto, s.sweepsInto, s.countsInto, s.floorInto} {
 		if err := read(ctx, &b); err != nil {
 			return b, said(doing, err)
 		}
@@ -326,6 +326,16 @@ func (s *Snapshot) sweepsInto(ctx context.Context, b *lifecycle.Books) error {
 		b.Sweeps = append(b.Sweeps, sweep)
 		return nil
 	})
+}
+
+func (s *Snapshot) floorInto(ctx context.Context, b *lifecycle.Books) error {
+	if s.dialect != postgres {
+		return nil
+	}
+	var at dbTime
+	err := s.get(ctx, &at, `SELECT NULLIF({{floor}}, '-infinity')`, nil)
+	b.Floor = at.unlessDawn()
+	return err
 }
 
 func (s *Snapshot) countsInto(ctx context.Context, b *lifecycle.Books) error {
