@@ -45,7 +45,7 @@ func measureSimulation(t *testing.T, h *house) {
 	dir := t.TempDir()
 	var events int
 	relationships := writeLines(t, filepath.Join(dir, "relationships.ndjson"), n, func(k int) any {
-		r := endsAt(k, from.Add(time.Duration(k*7919%n+1)*(until.Sub(from)+180*lifecycle.Day)/time.Duration(n)))
+		r := endsAt(k, from.Add(time.Duration(k*7919%n+1)*(until.Sub(from)/time.Duration(n)))) // all over the two years
 		r.AutoExtend = k%2 == 0
 		for at := r.End; !at.After(until); at = at.Add(180 * lifecycle.Day) {
 			events++ // an extension, or the end
