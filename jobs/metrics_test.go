@@ -37,7 +37,27 @@ func TestDeliveryIsCountedByChannelAndOutcome(t *testing.T) {
 	require.Equal(t, map[string]float64{"mail unavailable": 1, "mail failed": 3, "mail sent": 3}, shown(t, registry, "tenure_notice_attempts_total"))
 }
 
-// shown reads the counters and gauges of a name, by the values of their labels.
+func TestEachSweepThatIsOverIsCountedOnce(t *testing.T) {
+	d := deploy(t)
+	registry := prometheus.NewRegistry()
+	metrics, err := jobs.NewMetrics(registry, lifecycle.LatenessPolicy{})
+	require.NoError(t, err)
+	d.sweeper.Metrics = metrics
+	d.load(active(1, start.Add(time.Hour)))
+	for range 2 { // nothing is due
+		sweep, _, err := d.sweeper.RequestSweep(t.Context(), nil, false, "")
+		require.NoError(t, err)
+		require.NoError(t, d.sweeper.Cut(t.Context(), sweep.ID))
+		require.NoError(t, d.sweeper.Cut(t.Context(), sweep.ID)) // rung for again
+	}
+	require.Equal(t, map[string]float64{"request": 2}, shown(t, registry, "tenure_sweep_duration_seconds"))
+	d.now = d.now.Add(time.Hour)
+	_, err = d.sweeper.Run(t.Context(), lifecycle.SweepRequest{Trigger: lifecycle.TriggerRequest}, nil)
+	require.NoError(t, err)
+	require.Equal(t, map[string]float64{"request": 3}, shown(t, registry, "tenure_sweep_duration_seconds"))
+}
+
+// shown reads the counters and gauges of a name, and how much is in its histograms, by the values of their labels.
 func shown(t *testing.T, registry *prometheus.Registry, name string) map[string]float64 {
 	t.Helper()
 	families, err := registry.Gather()
@@ -50,7 +70,7 @@ func shown(t *testing.T, registry *prometheus.Registry, name string) map[string]
 				labels = append(labels, l.GetValue())
 			}
 			if family.GetName() == name {
-				values[strings.Join(labels, " ")] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				values[strings.Join(labels, " ")] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
 	}

@@ -27,8 +27,8 @@ type SweepStore interface {
 	Sweep(ctx context.Context, id int64) (lifecycle.Sweep, error)
 
 	// ExamineSweep looks at what a sweep would do before anything of it is cut, and holds it where the policy says so: held is the
-	// sweep that waits for an operator now, or zero. wall is the machine's clock.
-	ExamineSweep(ctx context.Context, sweep int64, p *lifecycle.Policy, now, wall time.Time) (held lifecycle.Sweep, err error)
+	// sweep that waits for an operator now, or zero. A sweep that has nothing to do is closed. wall is the machine's clock.
+	ExamineSweep(ctx context.Context, sweep int64, p *lifecycle.Policy, now, wall time.Time) (held lifecycle.Sweep, closed bool, err error)
 
 	// ApproveSweep lets a held sweep run. [lifecycle.ErrNotHeld]; [lifecycle.ErrStandstill] where everything is on hold.
 	ApproveSweep(ctx context.Context, sweep int64, note string, by lifecycle.Caller, now time.Time) error

@@ -155,7 +155,7 @@ func (s *Sweeper) cut(ctx context.Context, sweep int64, each func(ctx context.Co
 	if size == 0 {
 		size = DefaultChunkSize
 	}
-	if err := s.examine(ctx, sweep); err != nil {
+	if over, err := s.examine(ctx, sweep); err != nil || over {
 		return err
 	}
 	for first := true; ; first = false {
@@ -178,13 +178,18 @@ func (s *Sweeper) cut(ctx context.Context, sweep int64, each func(ctx context.Co
 // finish closes a sweep of which nothing is left to do, and tells what it has done, once. over says whether it is closed, by whomever.
 func (s *Sweeper) finish(ctx context.Context, id int64) (over bool, err error) {
 	over, closed, err := s.Store.FinishSweep(ctx, id, s.Wall())
-	if err != nil || !closed {
-		return over, err
+	if err == nil && closed {
+		s.tell(ctx, id)
 	}
+	return over, err
+}
+
+// tell counts a sweep that was just closed, and says what it did.
+func (s *Sweeper) tell(ctx context.Context, id int64) {
 	sweep, err := s.Store.Sweep(ctx, id)
 	if err != nil {
 		s.Log.WarnContext(ctx, "a sweep is done, and what it did could not be read", "sweep", id, "error", err)
-		return over, nil
+		return
 	}
 	s.Metrics.finished(within(ctx, sweep.Trace), &sweep)
 	if s.Tells && sweep.Found > 0 {
@@ -192,20 +197,22 @@ func (s *Sweeper) finish(ctx context.Context, id int64) (over bool, err error) {
 			"found", sweep.Found, "changed", sweep.Changed, "skipped", sweep.Skipped, "failed", sweep.Failed, "notices", sweep.Notices,
 			"lateness", sweep.Lateness, "chunks", sweep.Chunks, "took", sweep.FinishedAt.Sub(sweep.OpenedAt))
 	}
-	return over, nil
 }
 
-// examine has a sweep held that looks wrong. That is said once, by whoever finds it.
-func (s *Sweeper) examine(ctx context.Context, id int64) error {
-	held, err := s.Store.ExamineSweep(ctx, id, s.Policy, s.Now(), s.Wall())
+// examine has a sweep held that looks wrong. That is said once, by whoever finds it. over says that the sweep had nothing to do, and is closed.
+func (s *Sweeper) examine(ctx context.Context, id int64) (over bool, err error) {
+	held, over, err := s.Store.ExamineSweep(ctx, id, s.Policy, s.Now(), s.Wall())
 	if err != nil {
-		return fmt.Errorf("examining sweep %d: %w", id, err)
+		return false, fmt.Errorf("examining sweep %d: %w", id, err)
+	}
+	if over {
+		s.tell(ctx, id)
 	}
 	if held.ID != 0 && held.Plan.Cause == lifecycle.BreakerTripped {
 		s.Log.WarnContext(ctx, "a sweep is held: more would change than a breaker lets through; look with `tenure sweeps show ID`, then "+
 			"`tenure sweeps approve ID --reason TEXT` or `tenure sweeps reject ID --reason TEXT`", "sweep", held.ID, "rules", held.Rules, "plan", held.Plan.Text(held.Rules))
 	}
-	return nil
+	return over, nil
 }
 
 // Run opens a sweep and works on it in this process until it is over or held, beside whatever workers there are: they are rung for

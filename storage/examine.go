@@ -15,8 +15,9 @@ import (
 // ExamineSweep looks at what a sweep would do, before the first chunk of it is cut, and holds it where that is more than the
 // breakers of p let through, or where everything is on hold. Rules that would do too much are held in a sweep of their own, and the
 // others go on; held is the one that waits for an operator now, and the zero sweep where none does. A sweep is examined once; dry
-// runs never are. wall is the machine's clock, by which sweeps are closed.
-func (db *DB) ExamineSweep(ctx context.Context, id int64, p *lifecycle.Policy, now, wall time.Time) (held lifecycle.Sweep, err error) {
+// runs never are. Where nothing is left for it to do, the sweep is over with that, and closed says so. wall is the machine's clock, by
+// which sweeps are closed.
+func (db *DB) ExamineSweep(ctx context.Context, id int64, p *lifecycle.Policy, now, wall time.Time) (held lifecycle.Sweep, closed bool, err error) {
 	const attempts = 10 // ticks may move it along meanwhile
 	doing := fmt.Sprintf("examine sweep %d", id)
 	for range attempts {
@@ -26,17 +27,17 @@ func (db *DB) ExamineSweep(ctx context.Context, id int64, p *lifecycle.Policy, n
 			return err
 		})
 		if err != nil || e == nil {
-			return lifecycle.Sweep{}, said(doing, err)
+			return lifecycle.Sweep{}, false, said(doing, err)
 		}
 		err = db.write(ctx, doing, func(s session) error {
-			held, err = e.conclude(ctx, s, now, wall)
+			held, closed, err = e.conclude(ctx, s, now, wall)
 			return err
 		})
 		if !errors.Is(err, errMovedOn) {
-			return held, err
+			return held, closed, err
 		}
 	}
-	return lifecycle.Sweep{}, err
+	return lifecycle.Sweep{}, false, err
 }
 
 // errMovedOn says that a sweep is not as it was examined.
@@ -47,6 +48,7 @@ type examination struct {
 	sweep   lifecycle.Sweep
 	policy  *lifecycle.Policy
 	standby bool                 // everything is on hold
+	nothing bool                 // is due
 	plan    *lifecycle.SweepPlan // nil where so little is due that nothing has to be counted
 }
 
@@ -78,6 +80,7 @@ func examine(ctx context.Context, s session, id int64, p *lifecycle.Policy) (*ex
 	}
 	due, err := countDue(ctx, s, &e.sweep, floor+1)
 	if err != nil || due <= floor {
+		e.nothing = due == 0
 		return e, err
 	}
 	if e.plan, err = foresee(ctx, s, e); err != nil {
@@ -239,37 +242,44 @@ func pausedByName(ctx context.Context, s session) ([]lifecycle.RuleName, error) 
 }
 
 // conclude writes down what the examination comes to, if the sweep is still as it was.
-func (e *examination) conclude(ctx context.Context, s session, now, wall time.Time) (held lifecycle.Sweep, err error) {
+func (e *examination) conclude(ctx context.Context, s session, now, wall time.Time) (held lifecycle.Sweep, closed bool, err error) {
 	// One at a time decides which sweep it is that waits for an operator. Whoever opens one takes the same two locks in this order.
 	var id int64
 	if e.plan != nil {
 		if id, err = holdCounter(ctx, s, sweepCounter); err != nil {
-			return held, err
+			return held, false, err
 		}
 	}
 	row, err := lockSweep(ctx, s, e.sweep.ID)
 	if err != nil || row.State != lifecycle.SweepRunning || row.begun() {
-		return held, err
+		return held, false, err
 	}
 	cause, err := standstillCause(ctx, s)
 	if err != nil {
-		return held, err
+		return held, false, err
 	}
 	if !row.AsOf.Equal(e.sweep.AsOf) || row.Rules != jsonList(e.sweep.Rules) || e.standby != (cause != "") {
-		return held, errMovedOn
+		return held, false, errMovedOn
 	}
-	if e.plan == nil {
-		_, err = s.exec(ctx, `UPDATE sweeps SET examined = TRUE WHERE id = :id`, args{"id": row.ID})
-		return held, err
+	if e.plan != nil {
+		return e.hold(ctx, s, id, now, wall)
 	}
-	return e.hold(ctx, s, id, now, wall)
+	if e.nothing { // an answer of then; what has come since is not to be left lying
+		due, err := countDue(ctx, s, &e.sweep, 1)
+		if err != nil {
+			return held, false, err
+		}
+		closed = due == 0
+	}
+	return held, closed, e.goOn(ctx, s, e.sweep.Rules, closed, wall)
 }
 
-// hold parts the sweep: what must wait is held, unless another sweep waits with it already, and the rest goes on.
-func (e *examination) hold(ctx context.Context, s session, next int64, now, wall time.Time) (lifecycle.Sweep, error) {
+// hold parts the sweep: what must wait is held, unless another sweep waits with it already, and the rest goes on; where there is none,
+// the sweep is over.
+func (e *examination) hold(ctx context.Context, s session, next int64, now, wall time.Time) (held lifecycle.Sweep, closed bool, err error) {
 	waiting, err := waitingRules(ctx, s)
 	if err != nil {
-		return lifecycle.Sweep{}, err
+		return lifecycle.Sweep{}, false, err
 	}
 	stop := e.plan.Tripped
 	if e.standby {
@@ -278,22 +288,25 @@ func (e *examination) hold(ctx context.Context, s session, next int64, now, wall
 	rest := without(without(e.sweep.Fires(), stop), waiting)
 	stop = without(stop, waiting)
 	if len(stop) > 0 && len(rest) == 0 {
-		return e.holdAs(ctx, s, e.sweep, stop, now)
+		held, err = e.holdAs(ctx, s, e.sweep, stop, now)
+		return held, false, err
 	}
-	if err := e.goOn(ctx, s, rest, wall); err != nil || len(stop) == 0 {
-		return lifecycle.Sweep{}, err
+	closed = len(rest) == 0
+	if err := e.goOn(ctx, s, rest, closed, wall); err != nil || len(stop) == 0 {
+		return lifecycle.Sweep{}, closed, err
 	}
 	own := e.sweep
 	own.ID = next
 	if err := insertSweep(ctx, s, &own); err != nil {
-		return lifecycle.Sweep{}, err
+		return lifecycle.Sweep{}, closed, err
 	}
-	return e.holdAs(ctx, s, own, stop, now)
+	held, err = e.holdAs(ctx, s, own, stop, now)
+	return held, closed, err
 }
 
-// goOn lets the sweep do the rest of its rules. One that has none left is over.
-func (e *examination) goOn(ctx context.Context, s session, rest []lifecycle.RuleName, wall time.Time) error {
-	if len(rest) == 0 {
+// goOn lets the sweep do the rest of its rules, or closes it where nothing is left to do.
+func (e *examination) goOn(ctx context.Context, s session, rest []lifecycle.RuleName, over bool, wall time.Time) error {
+	if over {
 		_, err := s.exec(ctx, `UPDATE sweeps SET state = 'done', cut = TRUE, examined = TRUE, finished_at = :now WHERE id = :id`,
 			args{"id": e.sweep.ID, "now": at(wall)})
 		return err

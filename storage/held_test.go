@@ -42,7 +42,7 @@ func manyEnd(t *testing.T, db *DB, n, m int) (now time.Time) {
 
 func examined(t *testing.T, db *DB, sweep int64, p *lifecycle.Policy, now time.Time) lifecycle.Sweep {
 	t.Helper()
-	held, err := db.ExamineSweep(ctx, sweep, p, now, now)
+	held, _, err := db.ExamineSweep(ctx, sweep, p, now, now)
 	require.NoError(t, err)
 	return held
 }
@@ -105,6 +105,53 @@ func TestSweepThatWouldDoTooMuchIsHeldAndItsOtherRulesGoOn(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, lifecycle.OpenedNew, how)
 		require.NotContains(t, rest.Rules, lifecycle.EndTerm)
+	})
+}
+
+func TestSweepWithNothingToDoIsClosedWhereItIsExamined(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		load(t, db, active(1, start.Add(time.Hour)))
+		now := start
+		sweep := opened(t, db, now)
+		held, closed, err := db.ExamineSweep(ctx, sweep.ID, cautious(5), now, now.Add(time.Second))
+		require.NoError(t, err)
+		require.Zero(t, held)
+		require.True(t, closed)
+		done, err := db.Sweep(ctx, sweep.ID)
+		require.NoError(t, err)
+		require.Equal(t, lifecycle.SweepDone, done.State)
+		require.Equal(t, now.Add(time.Second), done.FinishedAt)
+		require.True(t, done.Cut)
+
+		_, closed, err = db.ExamineSweep(ctx, sweep.ID, cautious(5), now, now)
+		require.NoError(t, err)
+		require.False(t, closed, "only one closes it")
+		over, closed, err := db.FinishSweep(ctx, sweep.ID, now)
+		require.NoError(t, err)
+		require.Equal(t, []bool{true, false}, []bool{over, closed})
+
+		_, closed, err = db.ExamineSweep(ctx, opened(t, db, now.Add(time.Hour)).ID, cautious(5), now, now)
+		require.NoError(t, err)
+		require.False(t, closed, "something is due")
+	})
+}
+
+func TestSweepIsNotClosedOverWhatCameSinceItWasLookedAt(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *DB) {
+		sweep := opened(t, db, start)
+		var e *examination
+		require.NoError(t, db.snap(ctx, func(s *Snapshot) (err error) {
+			e, err = examine(ctx, s.session, sweep.ID, cautious(5))
+			return err
+		}))
+		require.True(t, e.nothing)
+		load(t, db, active(1, start.Add(-time.Hour)))
+		require.NoError(t, db.write(ctx, "conclude", func(s session) error {
+			_, closed, err := e.conclude(ctx, s, start, start)
+			require.False(t, closed)
+			return err
+		}))
+		require.EqualValues(t, 1, finish(t, db, sweep, start).Changed)
 	})
 }
 
@@ -233,7 +280,7 @@ func TestTwoWhoExamineAtOnceHoldOneSweep(t *testing.T) {
 		errs := make([]error, 6)
 		for i := range errs {
 			both.Go(func() {
-				_, errs[i] = db.ExamineSweep(ctx, []int64{all.ID, tick.ID}[i%2], cautious(5), now, now)
+				_, _, errs[i] = db.ExamineSweep(ctx, []int64{all.ID, tick.ID}[i%2], cautious(5), now, now)
 			})
 		}
 		both.Wait()

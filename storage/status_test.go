@@ -140,7 +140,7 @@ func TestWhatASweepThatIsHeldKeepsBackIsLateFromTheRulingOn(t *testing.T) {
 		now := end.Add(10 * time.Second)
 		sweep, _, err := db.OpenSweep(ctx, lifecycle.SweepRequest{Rules: []lifecycle.RuleName{lifecycle.EndTerm}, Trigger: lifecycle.TriggerSchedule, AsOf: now, OpenedAt: now})
 		require.NoError(t, err)
-		held, err := db.ExamineSweep(ctx, sweep.ID, &tripping, now, now)
+		held, _, err := db.ExamineSweep(ctx, sweep.ID, &tripping, now, now)
 		require.NoError(t, err)
 		require.NotZero(t, held.ID)
 		ruled := now.Add(7 * time.Hour)
