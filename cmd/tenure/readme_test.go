@@ -474,7 +474,7 @@ func TestLookAtAPolicyBeforeItIsUsed(t *testing.T) {
 // TestCommandsThatPagesSpeakOfExist parses each `tenure …` of every page. Arguments that a page leaves out are not missed.
 func TestCommandsThatPagesSpeakOfExist(t *testing.T) {
 	spoken := regexp.MustCompile("`tenure ([^`\n]+)`|(?m)^    tenure (.+)$")
-	tried := 0
+	tried := map[string]bool{} // many are spoken of on several pages
 	for _, page := range pages(t) {
 		for _, found := range spoken.FindAllStringSubmatch(read(t, page), -1) {
 			command, _, _ := strings.Cut(found[1]+found[2], " # ")
@@ -486,10 +486,10 @@ func TestCommandsThatPagesSpeakOfExist(t *testing.T) {
 				return "x"
 			})
 			command = regexp.MustCompile(`'[^']*'`).ReplaceAllString(command, "x")
-			if strings.ContainsAny(command, "…") {
+			if strings.ContainsAny(command, "…") || tried[command] {
 				continue
 			}
-			tried++
+			tried[command] = true
 			parser, err := kong.New(&cli{}, kong.Vars{"version": version}, kong.Exit(func(int) {}), kong.Writers(io.Discard, io.Discard))
 			require.NoError(t, err)
 			if _, err = parser.Parse(strings.Fields(command)); err != nil {
@@ -498,7 +498,7 @@ func TestCommandsThatPagesSpeakOfExist(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, tried, 30)
+	require.Greater(t, len(tried), 30)
 }
 
 // policyKeys are the keys that the reader of policies knows.
