@@ -60,7 +60,7 @@ func (db *DB) onceForAll(ctx context.Context, fn func(session) error) error {
 		return err
 	}
 	defer db.yield()
-	s := session{q: db.pool, dialect: db.dialect, nowhere: db.nowhere, tears: true} // the pool has one connection
+	s := db.shared()
 	if !db.underway {
 		if _, err := s.exec(ctx, "BEGIN IMMEDIATE", nil); err != nil {
 			return err
@@ -80,6 +80,11 @@ func (db *DB) onceForAll(ctx context.Context, fn func(session) error) error {
 	return nil
 }
 
+// shared is a session in the transaction that all share. The pool has one connection.
+func (db *DB) shared() session {
+	return session{q: db.pool, dialect: db.dialect, nowhere: db.nowhere, tears: true}
+}
+
 // changes counts the rows that were ever written on the one connection.
 func changes(ctx context.Context, s session) (n int64, err error) {
 	err = s.get(ctx, &n, "SELECT total_changes()", nil)
@@ -95,23 +100,6 @@ func (db *DB) tear(s session, before int64, failure error) error {
 	torn := fmt.Errorf("%w: %w", ErrTorn, failure)
 	db.torn.CompareAndSwap(nil, &torn)
 	return torn
-}
-
-// commitAll ends the transaction that all share, for whoever needs one of their own.
-func (db *DB) commitAll(ctx context.Context) error {
-	if !db.tears {
-		return nil
-	}
-	if err := db.turn(ctx); err != nil {
-		return err
-	}
-	defer db.yield()
-	if !db.underway {
-		return nil
-	}
-	db.underway = false
-	_, err := db.pool.ExecContext(ctx, "COMMIT")
-	return err
 }
 
 // PassAtOnce says that these channels lead nowhere, and that whoever writes letters to them delivers right afterwards, at the same instant:

@@ -141,7 +141,7 @@ func TestASimulationReadsWhatItHasWrittenAndNotCommitted(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, lifecycle.Expired, mustRead(t, db, stored[i].ID).Status)
 		var all, changes int
-		require.NoError(t, db.EachEvent(ctx, func(lifecycle.Event) error { all++; return nil }), "a snapshot has a transaction of its own")
+		require.NoError(t, db.EachEvent(ctx, func(lifecycle.Event) error { all++; return nil }), "so does a snapshot")
 		require.NoError(t, db.EachChange(ctx, func(e lifecycle.Event) error {
 			changes++
 			require.NotEqual(t, lifecycle.EventImported, e.Type)

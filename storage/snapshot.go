@@ -15,8 +15,9 @@ import (
 // writing. It belongs to one goroutine, and while one of its methods runs nothing else may be asked of it; on a database in
 // memory, which has one connection, nothing at all.
 type Snapshot struct {
-	tx *sqlx.Tx
+	tx *sqlx.Tx // nil: in the transaction that all share; see ForgoUndoing
 	session
+	letGo func() // of whoever waits to write
 }
 
 // Snapshot begins to read. It has to be closed; one that is kept open for long keeps the database from tidying up.
@@ -25,8 +26,11 @@ func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err := db.usable(ctx); err != nil {
 		return nil, said(doing, err)
 	}
-	if err := db.commitAll(ctx); err != nil {
-		return nil, said(doing, err)
+	if db.tears {
+		if err := db.turn(ctx); err != nil {
+			return nil, said(doing, err)
+		}
+		return &Snapshot{nil, db.shared(), db.yield}, nil
 	}
 	options := &sql.TxOptions{ReadOnly: true}
 	if db.dialect == postgres {
@@ -36,7 +40,7 @@ func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, said(doing, err)
 	}
-	snapshot := &Snapshot{tx, session{q: tx, dialect: db.dialect}}
+	snapshot := &Snapshot{tx, session{q: tx, dialect: db.dialect}, func() {}}
 	// On both databases the moment is that of the first query, not of BEGIN.
 	if _, err := meta(ctx, snapshot.session, "kind"); err != nil {
 		return nil, said(doing, errors.Join(err, snapshot.Close()))
@@ -46,6 +50,10 @@ func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
 
 // Close ends the snapshot. Where its connection is gone, as it is when a query was broken off, it has ended with that.
 func (s *Snapshot) Close() error {
+	s.letGo()
+	if s.tx == nil {
+		return nil
+	}
 	err := rollback(s.tx)
 	if errors.Is(err, driver.ErrBadConn) {
 		return nil

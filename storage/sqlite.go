@@ -94,7 +94,8 @@ func (db *DB) openMemory() error {
 }
 
 // openSolitary keeps to one connection, to which the file belongs alone. What it has read stays known to it: with several, each forgets
-// all of it whenever another one has written. Nor is anything written twice, as it is where readers must be left in peace.
+// all of it whenever another one has written. Nor is anything written twice, as it is where readers must be left in peace, so that pages may be
+// large: fewer of them are looked up and split.
 func (db *DB) openSolitary(path string) error {
 	if db.readOnly {
 		return errors.New("a solitary database has no readers beside its one connection; open it for writing")
@@ -105,7 +106,7 @@ func (db *DB) openSolitary(path string) error {
 	}
 	query := source.Query()
 	query["_pragma"] = []string{"foreign_keys(1)", "cache_size(-262144)", // KiB
-		"locking_mode(EXCLUSIVE)", "journal_mode(MEMORY)", "synchronous(OFF)", "temp_store(MEMORY)"}
+		"page_size(16384)", "locking_mode(EXCLUSIVE)", "journal_mode(MEMORY)", "synchronous(OFF)", "temp_store(MEMORY)"}
 	source.RawQuery = query.Encode()
 	pool, err := openPool(source.String(), 1)
 	if err != nil {
