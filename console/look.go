@@ -11,7 +11,7 @@ import (
 // What is rare among a million is looked for only so far before a page is shown. The page says so, and somebody who looks further gets a page that
 // takes longer, goes on where the one before ended, and so in the end comes to everything there is.
 const (
-	firstLook    = 10_000 // relationships that are looked at for a page which has to come at once
+	firstLook    = 7_500  // relationships that are looked at for a page which has to come at once
 	firstRows    = 30_000 // notices, activities or names, for which nothing else is read
 	furtherLook  = 50_000 // that are looked at at a time by whoever looks further
 	lookFor      = time.Second

@@ -48,7 +48,7 @@ func (s *vastStore) Listed(_ context.Context, q lifecycle.Listing) (found []life
 
 func TestWhatIsRareIsLookedForFurtherUntilAllIsSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &vastStore{holds: 1_000_000, every: 9_000}
+		store := &vastStore{holds: 1_000_000, every: 7_000}
 		c, err := console.New(console.Options{Store: store, Door: openDoor{}, Policy: lifecycle.DefaultPolicy(), Now: time.Now, Wall: time.Now,
 			Condition: func(context.Context) lifecycle.Condition { return lifecycle.Condition{} }, Written: func(lifecycle.Filter) string { return "" }})
 		require.NoError(t, err)
@@ -75,7 +75,7 @@ func TestWhatIsRareIsLookedForFurtherUntilAllIsSeen(t *testing.T) {
 			}
 		}
 		var want []string
-		for key := int64(9_000); key <= store.holds; key += store.every {
+		for key := store.every; key <= store.holds; key += store.every {
 			want = append(want, fmt.Sprintf("Contoso desk %03d", key))
 		}
 		require.Equal(t, want, names)
