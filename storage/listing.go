@@ -294,14 +294,13 @@ func (l *lister) before(a, b *lifecycle.Listed) bool {
 func (l *lister) list() string {
 	var parts []string
 	for i, part := range l.stretches {
-		from, conditions := part.table+" AS w", append(part.conditions, l.behind()...)
+		from := part.table + " AS w"
 		if l.few != "" {
-			from, conditions = "few CROSS JOIN "+from, append([]string{"w.key = few.key"}, conditions...)
+			// There are fewer than the limit; it keeps PostgreSQL from going along the order, or an index of what else is wanted, and looking for the few in it.
+			from = "(SELECT w.* FROM few CROSS JOIN " + from + " WHERE w.key = few.key LIMIT :few) AS w"
 		}
-		text := "SELECT w.key, w." + l.place.column + " AS place FROM " + from + whereAll(append(conditions, l.filters(part.table)...))
-		if l.few != "" {
-			text += " LIMIT :few" // there are fewer; PostgreSQL may no longer go along the order, and look for the few in it
-		} else {
+		text := "SELECT w.key, w." + l.place.column + " AS place FROM " + from + whereAll(slices.Concat(part.conditions, l.behind(), l.filters(part.table)))
+		if l.few == "" {
 			text += l.order("w.", "") + " LIMIT :limit"
 		}
 		parts = append(parts, fmt.Sprintf("SELECT * FROM (%s) AS part%d", text, i))
