@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"sync"
 
 	"github.com/jmoiron/sqlx"
 
@@ -30,7 +31,7 @@ func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
 		if err := db.turn(ctx); err != nil {
 			return nil, said(doing, err)
 		}
-		return &Snapshot{nil, db.shared(), db.yield}, nil
+		return &Snapshot{nil, db.shared(), sync.OnceFunc(db.yield)}, nil
 	}
 	options := &sql.TxOptions{ReadOnly: true}
 	if db.dialect == postgres {
