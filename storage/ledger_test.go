@@ -80,7 +80,7 @@ func tampered(t testing.TB, db *DB, statements []string, look func(*Snapshot)) {
 		require.NoError(t, err, statement)
 		require.True(t, n > 0 || strings.Contains(statement, "TRIGGER"), "%s touches nothing", statement)
 	}
-	look(&Snapshot{tx.Tx, tx.session, func() {}})
+	look(&Snapshot{tx: tx.Tx, session: tx.session})
 }
 
 func checkpoint(h lifecycle.LedgerHead) ledger.Checkpoint {

@@ -296,7 +296,7 @@ func (l *lister) list() string {
 	for i, part := range l.stretches {
 		from := part.table + " AS w"
 		if l.few != "" {
-			// There are fewer than the limit; it keeps PostgreSQL from going along the order, or an index of what else is wanted, and looking for the few in it.
+			// There are fewer than the limit. It keeps the database from going along the order, or for each of the few along an index of what is wanted.
 			from = "(SELECT w.* FROM few CROSS JOIN " + from + " WHERE w.key = few.key LIMIT :few) AS w"
 		}
 		text := "SELECT w.key, w." + l.place.column + " AS place FROM " + from + whereAll(slices.Concat(part.conditions, l.behind(), l.filters(part.table)))

@@ -249,7 +249,7 @@ func TestListsForOperatorsAreRangesOfIndexes(t *testing.T) {
 	})
 }
 
-// PostgreSQL, which does not know how many there are, would look for what is wanted again for each of the few: 4,000 times 4,000 rows.
+// A database that does not know how many there are would look for what is wanted again for each of the few: 4,000 times 4,000 rows.
 func TestWhatWasGatheredIsNotLookedForAgain(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, db *DB) {
 		named := func(from, to int, name string) (records []lifecycle.Record) {

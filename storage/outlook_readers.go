@@ -61,7 +61,7 @@ func (db *DB) readerAt(ctx context.Context, moment string) (*outlookReader, erro
 	if err != nil {
 		return nil, err
 	}
-	r := &outlookReader{Snapshot: &Snapshot{tx, session{q: tx, dialect: db.dialect}, func() {}}}
+	r := &outlookReader{Snapshot: &Snapshot{tx: tx, session: session{q: tx, dialect: db.dialect}}}
 	if _, err := tx.ExecContext(ctx, `SET TRANSACTION SNAPSHOT '`+moment+`'`); err != nil { // which takes no parameters
 		return nil, errors.Join(err, r.Close())
 	}

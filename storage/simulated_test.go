@@ -152,6 +152,21 @@ func TestASimulationReadsWhatItHasWrittenAndNotCommitted(t *testing.T) {
 	}
 }
 
+func TestASnapshotOfASimulationKeepsOthersFromWritingUntilItIsClosed(t *testing.T) {
+	db := migrated(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db")+"?solitary", Sandbox)
+	stored := load(t, db, active(1, start))
+	require.NoError(t, db.ForgoUndoing(ctx))
+	snapshot, err := db.Snapshot(ctx)
+	require.NoError(t, err)
+	require.Len(t, db.writer, 1, "whoever writes waits")
+	require.NoError(t, snapshot.Close())
+	require.Empty(t, db.writer)
+	require.NoError(t, snapshot.Close(), "once more does no harm")
+	_, err = db.Apply(ctx, decide(start, stored...))
+	require.NoError(t, err)
+	require.Equal(t, lifecycle.Expired, mustRead(t, db, stored[0].ID).Status)
+}
+
 func TestAStatementThatFailsHalfwayIsTheEndOfASimulation(t *testing.T) {
 	db := migrated(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db")+"?solitary", Sandbox)
 	load(t, db, active(1, start), active(2, start))

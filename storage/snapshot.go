@@ -18,7 +18,7 @@ import (
 type Snapshot struct {
 	tx *sqlx.Tx // nil: in the transaction that all share; see ForgoUndoing
 	session
-	letGo func() // of whoever waits to write
+	letGo func() // of the turn to write, which a snapshot has where it has no transaction of its own
 }
 
 // Snapshot begins to read. It has to be closed; one that is kept open for long keeps the database from tidying up.
@@ -31,7 +31,7 @@ func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
 		if err := db.turn(ctx); err != nil {
 			return nil, said(doing, err)
 		}
-		return &Snapshot{nil, db.shared(), sync.OnceFunc(db.yield)}, nil
+		return &Snapshot{session: db.shared(), letGo: sync.OnceFunc(db.yield)}, nil
 	}
 	options := &sql.TxOptions{ReadOnly: true}
 	if db.dialect == postgres {
@@ -41,7 +41,7 @@ func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, said(doing, err)
 	}
-	snapshot := &Snapshot{tx, session{q: tx, dialect: db.dialect}, func() {}}
+	snapshot := &Snapshot{tx: tx, session: session{q: tx, dialect: db.dialect}}
 	// On both databases the moment is that of the first query, not of BEGIN.
 	if _, err := meta(ctx, snapshot.session, "kind"); err != nil {
 		return nil, said(doing, errors.Join(err, snapshot.Close()))
@@ -51,8 +51,8 @@ func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
 
 // Close ends the snapshot. Where its connection is gone, as it is when a query was broken off, it has ended with that.
 func (s *Snapshot) Close() error {
-	s.letGo()
 	if s.tx == nil {
+		s.letGo()
 		return nil
 	}
 	err := rollback(s.tx)

@@ -14,6 +14,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "typecheck: name a target or several, such as linux/arm64")
+		os.Exit(2)
+	}
 	sound := true
 	for _, target := range os.Args[1:] {
 		system, processor, ok := strings.Cut(target, "/")
